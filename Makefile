@@ -1,0 +1,191 @@
+# rfeventd. `make help` lists the targets.
+#
+# A folder is a room, a room is an archive (build/<room>.a). A room includes only what its row in
+# ROOM_… allows; `make lint` checks that, and each unit test links only the rooms below it.
+
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+# --- rooms, floor first ---------------------------------------------------------------------
+ROOMS := base event http registries receiver storage stream api cli service
+ROOM_base :=
+ROOM_event := base
+ROOM_http := base
+ROOM_registries := base event
+ROOM_receiver := base event http
+ROOM_storage := base event
+ROOM_stream := base event registries storage
+ROOM_api := base event http registries receiver storage stream
+ROOM_cli := base event http registries storage
+ROOM_service := base event http registries receiver storage stream api
+
+# --- tools and flags --------------------------------------------------------------------------
+CC ?= gcc
+AR ?= ar
+BUILD ?= build
+PYTHON := /usr/bin/python3
+PREFIX ?= /usr/local
+DESTDIR ?=
+DEPS ?= yes
+WERROR ?= $(if $(CI),-Werror)
+SANITIZE ?=
+
+# Libraries by the room that adopted them.
+PKG_base := yaml-0.1 libcrypto
+PKG_event := jansson
+PKG_http := openssl
+PKG_registries := jansson
+PKG_storage := libpq
+PKG_api := libwebsockets jansson
+PKG_cli := libcurl libwebsockets jansson
+PKGS := $(sort $(foreach room,$(ROOMS),$(PKG_$(room))))
+
+VERSION := $(shell cat VERSION 2>/dev/null || echo 0)
+CPPFLAGS += -D_GNU_SOURCE -I. -DRFEVENTD_VERSION='"$(VERSION)"' \
+	-DRFEVENTD_REGISTRIES_DIR='"$(PREFIX)/share/rfeventd/registries"'
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+	-Wcast-qual -Wwrite-strings -Wformat=2 -Wvla -Wno-unused-parameter
+HARDEN := -fstack-protector-strong -fPIE $(if $(SANITIZE),,-D_FORTIFY_SOURCE=2)
+OPT ?= -O2 -g
+CFLAGS += -std=gnu11 $(OPT) $(WARN) $(WERROR) $(HARDEN) -pthread
+LDFLAGS += -pie -Wl,-z,relro,-z,now -pthread
+ifneq ($(SANITIZE),)
+CFLAGS += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer
+LDFLAGS += -fsanitize=$(SANITIZE)
+endif
+
+pkg_cflags = $(if $(1),$(shell pkg-config --cflags $(1) 2>/dev/null))
+pkg_libs = $(if $(1),$(shell pkg-config --libs $(1) 2>/dev/null))
+PKG_CFLAGS := $(call pkg_cflags,$(PKGS))
+
+SRC_room = $(wildcard $(1)/*.c)
+OBJ_room = $(patsubst %.c,$(BUILD)/%.o,$(call SRC_room,$(1)))
+DEPFILES := $(foreach room,$(ROOMS),$(patsubst %.o,%.d,$(call OBJ_room,$(room))))
+
+DAEMON_LIBS := $(call pkg_libs,$(PKGS)) -lcrypt -lm
+CLI_LIBS := $(DAEMON_LIBS)
+
+.PHONY: all build help deps run test check check-asan check-tsan e2e lint fmt install clean
+
+all: build
+build: $(BUILD)/rfeventd $(BUILD)/rfevent ## build the daemon and the command line
+
+help: ## this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+# --- compiling ---------------------------------------------------------------------------------
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
+
+define room_archive
+$(BUILD)/$(1).a: $(call OBJ_room,$(1))
+	@rm -f $$@
+	@mkdir -p $$(@D)
+	$(AR) rcs $$@ $$^
+endef
+$(foreach room,$(ROOMS),$(eval $(call room_archive,$(room))))
+
+# Roof first, floor last: the linker takes each room from those below it.
+reverse = $(if $(1),$(call reverse,$(wordlist 2,$(words $(1)),$(1))) $(firstword $(1)))
+archives = $(patsubst %,$(BUILD)/%.a,$(1))
+
+DAEMON_ROOMS := $(filter-out cli,$(call reverse,$(ROOMS)))
+$(BUILD)/rfeventd: $(call archives,$(DAEMON_ROOMS))
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(BUILD)/service/main.o \
+		-Wl,--start-group $^ -Wl,--end-group $(DAEMON_LIBS)
+
+CLI_ROOMS := cli $(call reverse,$(ROOM_cli))
+$(BUILD)/rfevent: $(call archives,$(CLI_ROOMS))
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(BUILD)/cli/main.o \
+		-Wl,--start-group $^ -Wl,--end-group $(CLI_LIBS)
+
+# --- unit tests: one program a module, linked with its room and the rooms below ---------------
+UNIT_SRC := $(wildcard tests/unit/*/*_test.c)
+UNIT_BIN := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
+unit_room = $(firstword $(subst /, ,$(patsubst tests/unit/%,%,$(1))))
+
+define unit_test
+$(BUILD)/unit/$(patsubst tests/unit/%.c,%,$(1)): $(1) $(wildcard tests/unit/*.h) \
+		$(call archives,$(call unit_room,$(1)) $(ROOM_$(call unit_room,$(1))))
+	@mkdir -p $$(@D)
+	$$(CC) $$(CPPFLAGS) $$(CFLAGS) $$(PKG_CFLAGS) -MMD -MP $$(LDFLAGS) -o $$@ $(1) \
+		-Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group \
+		$$(call pkg_libs,$$(sort $$(foreach r,$$(call unit_room,$(1)) $$(ROOM_$$(call unit_room,$(1))),$$(PKG_$$(r))))) \
+		-lcmocka -lcrypt -lm
+endef
+$(foreach t,$(UNIT_SRC),$(eval $(call unit_test,$(t))))
+DEPFILES += $(patsubst %,%.d,$(UNIT_BIN))
+
+unit-bins: $(UNIT_BIN)
+.PHONY: unit-bins
+
+check: build unit-bins ## unit tests alone
+	@tests/run-unit $(UNIT_BIN)
+
+check-asan: ## unit tests under AddressSanitizer and UBSan
+	$(MAKE) BUILD=build-asan SANITIZE=address,undefined OPT='-O1 -g' check
+
+check-tsan: ## unit tests under ThreadSanitizer
+	$(MAKE) BUILD=build-tsan SANITIZE=thread OPT='-O1 -g' check
+
+
+
+# --- packages --------------------------------------------------------------------------------
+DEPS_BUILD := gcc make pkg-config libc6-dev libyaml-dev libssl-dev libjansson-dev libpq-dev libwebsockets-dev \
+	libcurl4-openssl-dev libcrypt-dev postgresql
+DEPS_TEST := libcmocka-dev python3-pytest python3-httpx python3-psycopg2 python3-websockets curl procps
+DEPS_LINT := clang clang-format shellcheck cppcheck
+
+deps: ## install what building and running needs
+	@DEPS=$(DEPS) scripts/deps $(DEPS_BUILD)
+deps-test: deps
+	@DEPS=$(DEPS) scripts/deps $(DEPS_TEST)
+deps-dev: deps-test ## … and what testing and linting need
+	@DEPS=$(DEPS) scripts/deps $(DEPS_LINT)
+.PHONY: deps-test deps-dev
+
+# --- running -----------------------------------------------------------------------------------
+run: deps ## fresh machine to running service, in the foreground, with state in ./var
+	@$(MAKE) --no-print-directory build
+	@scripts/run
+
+# --- tests -------------------------------------------------------------------------------------
+test: deps-test ## every test that can run here; the last line has the count
+	@$(MAKE) --no-print-directory build unit-bins
+	@tests/run-all $(UNIT_BIN)
+
+e2e: build ## end-to-end tests alone (pass ARGS='-k name')
+	@$(PYTHON) -m pytest -q tests/e2e $(ARGS)
+
+# --- style -------------------------------------------------------------------------------------
+C_FILES := $(wildcard $(foreach room,$(ROOMS),$(room)/*.[ch])) $(wildcard tests/unit/*.h tests/unit/*/*.[ch])
+
+lint: ## style, the include table, and static analysis
+	@$(foreach room,$(ROOMS),ROOM_$(room)='$(ROOM_$(room))') scripts/lint-rooms $(ROOMS)
+	@scripts/lint-words $(C_FILES)
+	@shellcheck scripts/* tests/run-unit tests/run-all .ci/run
+	@$(MAKE) --no-print-directory lint-compile
+	@cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,portability --inline-suppr -j 2 \
+		--suppress=missingIncludeSystem -I. -D_GNU_SOURCE $(foreach room,$(ROOMS),$(room))
+	@echo "lint: clean"
+
+# Both compilers without a warning.
+lint-compile:
+	@$(MAKE) --no-print-directory CC=gcc WERROR=-Werror BUILD=build-lint/gcc build unit-bins >/dev/null
+	@$(MAKE) --no-print-directory CC=clang WERROR=-Werror BUILD=build-lint/clang build unit-bins >/dev/null
+.PHONY: lint-compile
+
+fmt: ## format the C files
+	clang-format -i $(C_FILES)
+
+install: build ## into $(DESTDIR)$(PREFIX)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/rfeventd/registries
+	install -m 755 $(BUILD)/rfeventd $(BUILD)/rfevent $(DESTDIR)$(PREFIX)/bin
+	install -m 644 registries/standard/*.json $(DESTDIR)$(PREFIX)/share/rfeventd/registries
+
+clean: ## remove what was built
+	rm -rf build build-asan build-tsan build-lint
+
+-include $(DEPFILES)
