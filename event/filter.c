@@ -1,0 +1,93 @@
+#include "event/filter.h"
+
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/mem.h"
+#include "event/filter_priv.h"
+
+#define NEAR_ENOUGH 2 /* edits between a name and what was probably meant */
+
+static const struct filter_name_info names[] = {
+	[FILTER_SEVERITY] = { "Severity", FILTER_TYPE_SEVERITY },
+	[FILTER_MESSAGE_ID] = { "MessageId", FILTER_TYPE_TEXT },
+	[FILTER_REGISTRY_PREFIX] = { "RegistryPrefix", FILTER_TYPE_TEXT },
+	[FILTER_CATEGORY] = { "Category", FILTER_TYPE_CATEGORY },
+	[FILTER_EVENT_TYPE] = { "EventType", FILTER_TYPE_TEXT },
+	[FILTER_SOURCE] = { "Source", FILTER_TYPE_TEXT },
+	[FILTER_SITE] = { "Site", FILTER_TYPE_TEXT },
+	[FILTER_RACK] = { "Rack", FILTER_TYPE_TEXT },
+	[FILTER_ORIGIN] = { "OriginOfCondition", FILTER_TYPE_TEXT },
+	[FILTER_MESSAGE] = { "Message", FILTER_TYPE_TEXT },
+	[FILTER_CREATED] = { "Created", FILTER_TYPE_TIME },
+	[FILTER_EVENT_TIMESTAMP] = { "EventTimestamp", FILTER_TYPE_TIME },
+	[FILTER_EVENT_ID] = { "EventId", FILTER_TYPE_TEXT },
+	[FILTER_EVENT_GROUP_ID] = { "EventGroupId", FILTER_TYPE_INT },
+	[FILTER_ID] = { "Id", FILTER_TYPE_INT },
+};
+
+const struct filter_name_info *filter_name_info(enum filter_name name)
+{
+	return &names[name];
+}
+
+size_t filter_name_count(void)
+{
+	return ARRAY_LEN(names);
+}
+
+static size_t min3(size_t a, size_t b, size_t c)
+{
+	size_t n = a < b ? a : b;
+
+	return n < c ? n : c;
+}
+
+/* Edits (one character put in, left out or changed) between two words; case does not count. */
+static size_t distance(struct str a, struct str b)
+{
+	size_t row[32];
+
+	if (a.len > 24 || b.len >= ARRAY_LEN(row))
+		return SIZE_MAX;
+	for (size_t j = 0; j <= b.len; j++)
+		row[j] = j;
+	for (size_t i = 0; i < a.len; i++) {
+		size_t corner = row[0];
+
+		row[0] = i + 1;
+		for (size_t j = 0; j < b.len; j++) {
+			bool same = str_eq_nocase((struct str){ a.p + i, 1 },
+						  (struct str){ b.p + j, 1 });
+			size_t next = min3(row[j] + 1, row[j + 1] + 1, corner + !same);
+
+			corner = row[j + 1];
+			row[j + 1] = next;
+		}
+	}
+	return row[b.len];
+}
+
+const char *filter_name_near(struct str word)
+{
+	size_t best = NEAR_ENOUGH + 1;
+	const char *name = NULL;
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		size_t n = distance(word, str_of(names[i].name));
+
+		if (n < best) {
+			best = n;
+			name = names[i].name;
+		}
+	}
+	return name;
+}
+
+void filter_free(struct filter *filter)
+{
+	if (!filter)
+		return;
+	arena_free(filter->memory);
+	free(filter);
+}

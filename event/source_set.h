@@ -1,0 +1,54 @@
+/* Source set: the BMCs we know, as an immutable snapshot shared by reference.
+ *
+ * Found by token (constant effort), by peer address (enrolled ones) and by id. A new set reaches
+ * the threads through a struct slot.
+ */
+#ifndef EVENT_SOURCE_SET_H
+#define EVENT_SOURCE_SET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/str.h"
+#include "base/uuid.h"
+
+enum source_state { SOURCE_ENROLLED, SOURCE_CONFIGURED, SOURCE_REMOVED };
+
+struct source {
+	struct uuid id;
+	struct str name;    /* shown to people; at first the peer address */
+	struct str address; /* "10.1.2.3"; p NULL when not bound to one */
+	struct str token;   /* lower-case base32 of its own Destination; p NULL: none */
+	struct str site, rack, owner; /* p NULL: none */
+	enum source_state state;
+	int reply_status; /* 0: receiver.reply_status */
+	int64_t created_us;
+};
+
+struct source_set;
+
+/* A set of copies of `sources`. `enrolment_token` p NULL: enrolment is off. `current`: known to
+ * be what the database holds, so that an unknown token may be refused (else: unverified). */
+struct source_set *source_set_new(const struct source *sources, size_t n, struct str enrolment_token,
+				  bool current);
+struct source_set *source_set_ref(struct source_set *set);
+void source_set_unref(struct source_set *set); /* NULL is allowed */
+size_t source_set_count(const struct source_set *set);
+const struct source *source_set_at(const struct source_set *set, size_t i);
+const struct source *source_set_by_id(const struct source_set *set, struct uuid id);
+const struct source *source_set_by_token(const struct source_set *set, struct str token);
+const struct source *source_set_by_address(const struct source_set *set, struct str address);
+bool source_set_is_enrolment_token(const struct source_set *set, struct str token);
+bool source_set_is_current(const struct source_set *set);
+struct str source_set_enrolment_token(const struct source_set *set);
+
+/* The id that a peer address gets when it enrols: the same on every replica that shares the
+ * enrolment token, so that no one has to ask. */
+struct uuid source_enrolled_id(struct str enrolment_token, struct str address);
+
+/* The pair that base/slot.h wants: slot_new(set, source_set_slot_ref, source_set_slot_unref). */
+void *source_set_slot_ref(void *set);
+void source_set_slot_unref(void *set);
+
+#endif
