@@ -1,0 +1,16 @@
+/* Caps of what a registry file, or a folder of them, can make grow. */
+#ifndef REGISTRIES_LIMITS_H
+#define REGISTRIES_LIMITS_H
+
+#define REGISTRY_MAX_BYTES        (32u << 20) /* one file; the largest published one has 2.4 MB */
+#define REGISTRY_MAX_MESSAGES     100000      /* of one file; the largest published one has 4,945 */
+#define REGISTRY_MAX_KEY_BYTES    256 /* a longer key is left out; the longest known has 62 */
+#define REGISTRY_MAX_PREFIX_BYTES 128 /* a longer prefix is no registry */
+#define REGISTRY_MAX_TEXT_BYTES   (16u << 10)  /* a longer text is cut */
+#define REGISTRY_MAX_FINDINGS     20000        /* of one file; the rest is dropped */
+#define REGISTRY_ARENA_MAX_BYTES  (256u << 20) /* texts, messages and findings of one file */
+#define REGISTRY_SET_MAX_FILES    20000        /* read below all folders together */
+#define REGISTRY_SET_MAX_DIRS     20000 /* entered; ends loops of links together with the depth */
+#define REGISTRY_SET_MAX_DEPTH    16    /* folders within folders */
+
+#endif

@@ -1,0 +1,302 @@
+/* Sets of registries: reading folders, leaving out equal files, the snapshot. */
+#include "registries/registry.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/err.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "registries/limits.h"
+#include "registries/registry_index_priv.h"
+#include "registries/registry_priv.h"
+
+struct registry_set {
+	atomic_int refs;
+	struct registry **registries; /* owned references; by prefix, oldest version first */
+	size_t n;
+	struct registry_index *index;
+};
+
+struct path {
+	char *text;    /* new */
+	size_t folder; /* of those asked for */
+};
+
+struct path_list {
+	struct path *paths; /* new */
+	size_t n, room;
+	size_t folder; /* the one being walked */
+	size_t n_dirs; /* entered so far */
+	bool cut;      /* a cap was reached */
+};
+
+/* A folder on the way down to the present one, so that links in a circle are seen. */
+struct ancestor {
+	const struct ancestor *above;
+	dev_t dev;
+	ino_t ino;
+};
+
+static int compare_versions(const struct registry *a, const struct registry *b)
+{
+	for (int i = 0; i < 3; i++) {
+		if (a->numbers[i] != b->numbers[i])
+			return a->numbers[i] < b->numbers[i] ? -1 : 1;
+	}
+	return 0;
+}
+
+static int compare_registries(const void *a, const void *b)
+{
+	const struct registry *left = *(struct registry *const *)a;
+	const struct registry *right = *(struct registry *const *)b;
+	int order = str_cmp(left->prefix, right->prefix);
+
+	if (order == 0)
+		order = compare_versions(left, right);
+	return order != 0 ? order : strcmp(left->sha256, right->sha256);
+}
+
+struct registry_set *registry_set_new(struct registry *const *registries, size_t n)
+{
+	struct registry_set *set = xcalloc(1, sizeof(*set));
+	struct map *seen = map_new(n);
+
+	atomic_init(&set->refs, 1);
+	set->registries = xcalloc(n, sizeof(*set->registries));
+	for (size_t i = 0; i < n; i++) {
+		struct registry *same = map_get(seen, registry_sha256(registries[i]));
+
+		if (same) {
+			if (registries[i]->folder > same->folder)
+				same->folder = registries[i]->folder;
+			registry_unref(registries[i]);
+			continue;
+		}
+		map_put(seen, registry_sha256(registries[i]), registries[i]);
+		set->registries[set->n++] = registries[i];
+	}
+	map_free(seen);
+	if (set->n > 0)
+		qsort(set->registries, set->n, sizeof(*set->registries), compare_registries);
+	set->index = registry_index_new(set->registries, set->n);
+	return set;
+}
+
+struct registry_set *registry_set_ref(struct registry_set *set)
+{
+	atomic_fetch_add(&set->refs, 1);
+	return set;
+}
+
+void registry_set_unref(struct registry_set *set)
+{
+	if (!set || atomic_fetch_sub(&set->refs, 1) > 1)
+		return;
+	registry_index_free(set->index);
+	for (size_t i = 0; i < set->n; i++)
+		registry_unref(set->registries[i]);
+	free(set->registries);
+	free(set);
+}
+
+void *registry_set_slot_ref(void *set)
+{
+	return registry_set_ref(set);
+}
+
+void registry_set_slot_unref(void *set)
+{
+	registry_set_unref(set);
+}
+
+size_t registry_set_count(const struct registry_set *set)
+{
+	return set ? set->n : 0;
+}
+
+const struct registry *registry_set_at(const struct registry_set *set, size_t i)
+{
+	return i < registry_set_count(set) ? set->registries[i] : NULL;
+}
+
+const struct candidate_group *registry_set_group(const struct registry_set *set, struct str prefix,
+						 struct str key)
+{
+	return registry_index_group(set->index, prefix, key);
+}
+
+struct group_list registry_set_groups_of_key(const struct registry_set *set, struct str key)
+{
+	return registry_index_groups_of_key(set->index, key);
+}
+
+const struct registry *registry_set_newest(const struct registry_set *set, struct str prefix)
+{
+	const struct registry *newest = NULL;
+
+	for (size_t i = 0; i < registry_set_count(set); i++) {
+		const struct registry *registry = set->registries[i];
+
+		if (!str_eq_nocase(registry->prefix, prefix))
+			continue;
+		if (!newest || compare_versions(registry, newest) > 0)
+			newest = registry;
+	}
+	return newest;
+}
+
+/* --- folders ---------------------------------------------------------------------------------- */
+
+static void add_path(struct path_list *list, char *path)
+{
+	if (list->n == list->room) {
+		list->room = list->room > 0 ? list->room * 2 : 256;
+		list->paths = xrealloc(list->paths, list->room * sizeof(*list->paths));
+	}
+	list->paths[list->n++] = (struct path){ path, list->folder };
+}
+
+static void walk(struct path_list *list, const char *dir, const struct ancestor *above, int depth);
+
+static bool is_circle(const struct ancestor *above, const struct stat *st)
+{
+	for (; above; above = above->above) {
+		if (above->dev == st->st_dev && above->ino == st->st_ino)
+			return true;
+	}
+	return false;
+}
+
+/* Links are followed: files are often mounted as such. */
+static void visit(struct path_list *list, const char *dir, const char *name,
+		  const struct ancestor *above, int depth)
+{
+	char *path = xasprintf("%s/%s", dir, name);
+	struct stat st;
+
+	if (stat(path, &st) == 0) {
+		if (S_ISDIR(st.st_mode)) {
+			if (!is_circle(above, &st))
+				walk(list, path, above, depth + 1);
+		} else if (S_ISREG(st.st_mode) && str_ends_with(str_of(name), STR(".json"))) {
+			add_path(list, path);
+			path = NULL; /* the list has it */
+		}
+	}
+	free(path);
+}
+
+static void walk(struct path_list *list, const char *dir, const struct ancestor *above, int depth)
+{
+	struct ancestor here = { .above = above };
+	struct dirent *entry;
+	struct stat st;
+	DIR *stream;
+
+	if (depth > REGISTRY_SET_MAX_DEPTH || list->n_dirs >= REGISTRY_SET_MAX_DIRS) {
+		list->cut = true;
+		return;
+	}
+	stream = opendir(dir);
+	if (!stream) {
+		if (errno != ENOENT)
+			log_warn("registries", "cannot read a folder", LOG_T("folder", dir),
+				 LOG_T("err", strerror(errno)));
+		return;
+	}
+	list->n_dirs++;
+	if (fstat(dirfd(stream), &st) == 0) {
+		here.dev = st.st_dev;
+		here.ino = st.st_ino;
+	}
+	while (list->n < REGISTRY_SET_MAX_FILES && (entry = readdir(stream))) {
+		if (entry->d_name[0] != '.')
+			visit(list, dir, entry->d_name, &here, depth);
+	}
+	closedir(stream);
+}
+
+static int compare_paths(const void *a, const void *b)
+{
+	return strcmp(((const struct path *)a)->text, ((const struct path *)b)->text);
+}
+
+static size_t count_findings(const struct registry *registry)
+{
+	const struct registry_finding *finding = registry_findings(registry);
+	size_t n = 0;
+
+	for (; finding; finding = finding->next)
+		n++;
+	return n;
+}
+
+/* NULL when the file is no message registry. */
+static struct registry *read_registry(const char *path)
+{
+	struct registry *registry = NULL;
+	struct err err;
+	char *bytes;
+	size_t n;
+	int r;
+
+	r = file_read(path, REGISTRY_MAX_BYTES, &bytes, &n, &err);
+	if (r >= 0) {
+		r = registry_parse((struct str){ bytes, n }, path, &registry, &err);
+		free(bytes);
+	}
+	if (r == -EINVAL) /* other registries lie in the same folders */
+		log_debug("registries", "not a message registry", LOG_T("file", path));
+	else if (r < 0)
+		log_warn("registries", "cannot read a registry", LOG_T("err", err.text));
+	return r < 0 ? NULL : registry;
+}
+
+struct registry_set *registry_set_load(const char *const *dirs, size_t n_dirs,
+				       struct registry_load_result *result)
+{
+	struct registry_load_result counts = { 0 };
+	struct path_list list = { 0 };
+	struct registry **registries;
+	struct registry_set *set;
+	size_t n = 0;
+
+	for (size_t i = 0; i < n_dirs; i++) {
+		size_t first = list.n;
+
+		list.folder = i;
+		walk(&list, dirs[i], NULL, 0);
+		if (list.n > first)
+			qsort(list.paths + first, list.n - first, sizeof(*list.paths),
+			      compare_paths);
+	}
+	if (list.cut || list.n >= REGISTRY_SET_MAX_FILES)
+		log_warn("registries",
+			 "too many files or folders, or too deep: the rest is left out",
+			 LOG_I("files", list.n));
+	registries = xcalloc(list.n, sizeof(*registries));
+	for (size_t i = 0; i < list.n; i++) {
+		registries[n] = read_registry(list.paths[i].text);
+		if (registries[n])
+			registries[n++]->folder = list.paths[i].folder;
+		free(list.paths[i].text);
+	}
+	set = registry_set_new(registries, n);
+	for (size_t i = 0; i < set->n; i++)
+		counts.n_findings += count_findings(set->registries[i]);
+	counts.n_loaded = set->n;
+	counts.n_same = n - set->n;
+	counts.n_skipped = list.n - n;
+	if (result)
+		*result = counts;
+	free(registries);
+	free(list.paths);
+	return set;
+}

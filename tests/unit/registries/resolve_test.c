@@ -1,0 +1,125 @@
+/* The ladder from a MessageId to a message. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "registries/registry.h"
+#include "registries/resolve.h"
+#include "registry_fixture.h"
+
+#define NO_SOURCE ((struct uuid){ { 0 } })
+
+static void ladder(void **state)
+{
+	static const struct {
+		const char *name, *id;
+		int n_args; /* -1: none given */
+		enum resolve_step step;
+		const char *text; /* NULL: nobody */
+	} cases[] = {
+		{ "exact, newest errata", "Fans.1.0.Stopped", 1, STEP_EXACT, "F102 %1" },
+		{ "exact, the errata named", "Fans.1.0.0.Stopped", 1, STEP_EXACT, "F100 %1" },
+		{ "exact, errata not there", "Fans.1.0.7.Stopped", 1, STEP_EXACT, "F102 %1" },
+		{ "exact, gone from the newest errata", "Fans.1.0.Old", 0, STEP_EXACT, "F100" },
+		{ "exact, no arguments given", "Fans.1.10.Stopped", -1, STEP_EXACT, "F1100 %1 %2" },
+		{ "newer minor: the smallest", "Fans.1.1.Stopped", 1, STEP_NEWER_MINOR, "F120 %1" },
+		{ "newer minor for a key not there yet", "Fans.1.0.New", 0, STEP_NEWER_MINOR,
+		  "F120" },
+		{ "minors are numbers, not text", "Fans.1.3.Stopped", 2, STEP_NEWER_MINOR,
+		  "F1100 %1 %2" },
+		{ "older minor: the highest", "Fans.1.11.Stopped", 2, STEP_OLDER_MINOR,
+		  "F1100 %1 %2" },
+		{ "older minor for a key that vanished", "Fans.1.2.Old", 0, STEP_OLDER_MINOR,
+		  "F100" },
+		{ "other major", "Fans.3.0.Stopped", 1, STEP_OTHER_MAJOR, "F200 %1" },
+		{ "other major, downwards", "Fans.2.0.New", 0, STEP_OTHER_MAJOR, "F120" },
+		{ "arguments contradict: a lower rung fits", "Fans.1.10.Stopped", 1,
+		  STEP_OLDER_MINOR, "F120 %1" },
+		{ "arguments contradict: another major fits", "Fans.1.10.Exists", 0,
+		  STEP_OTHER_MAJOR, "F200" },
+		{ "arguments contradict everywhere", "Fans.1.10.Exists", 2, STEP_EXACT,
+		  "F1100 %1 %2 %3" },
+		{ "no version: the newest", "Fans.Stopped", 1, STEP_EXACT, "F200 %1" },
+		{ "no version: the newest that has the key", "Fans.New", 0, STEP_EXACT, "F120" },
+		{ "no version: arguments decide", "Fans.Stopped", 2, STEP_EXACT, "F1100 %1 %2" },
+		{ "prefix in other case", "FANS.1.2.Stopped", 1, STEP_EXACT, "F120 %1" },
+		{ "iDRAC10", "IDRAC.TMP0100", 1, STEP_EXACT, "D160 %1" },
+		{ "key as it is spelled", "Cases.1.0.alpha", 0, STEP_EXACT, "C100 alpha" },
+		{ "key as it is spelled, though elsewhere", "Cases.1.0.ALPHA", 0, STEP_NEWER_MINOR,
+		  "C110 ALPHA" },
+		{ "key in other case", "Fans.1.2.STOPPED", 1, STEP_EXACT, "F120 %1" },
+		{ "twins: arguments decide", "Twin.2.3.Key", 1, STEP_EXACT, "one %1" },
+		{ "twins: then size", "Twin.2.3.Key", 0, STEP_EXACT, "large" },
+		{ "twins: size without evidence", "Twin.2.3.Key", -1, STEP_EXACT, "large" },
+		{ "bare key", "TMP0100", 1, STEP_BARE_KEY, "D160 %1" },
+		{ "bare key in other case", "tmp0100", 1, STEP_BARE_KEY, "D160 %1" },
+		{ "bare key of one prefix, many versions", "Stopped", 1, STEP_BARE_KEY, "F200 %1" },
+		{ "bare key of two prefixes", "Shared", 0, STEP_NONE, NULL },
+		{ "bare key with a dot", "Some.Dotted", 0, STEP_BARE_KEY, "O310 dotted" },
+		{ "unknown prefix, key known once (iLOResourceEvents)", "Blades.1.3.Stopped", 1,
+		  STEP_BARE_KEY, "F200 %1" },
+		{ "unknown prefix, key known twice", "Blades.1.3.Shared", 0, STEP_NONE, NULL },
+		{ "known prefix without the key", "Fans.1.0.TMP0100", 1, STEP_BARE_KEY, "D160 %1" },
+		{ "unknown key", "Fans.1.0.Nothing", 1, STEP_NONE, NULL },
+		{ "unknown", "Contoso.1.0.Nothing", 1, STEP_NONE, NULL },
+		{ "numbers", "35.1132", -1, STEP_NONE, NULL },
+		{ "hex", "0x592A28", -1, STEP_NONE, NULL },
+		{ "NULL", "NULL", -1, STEP_NONE, NULL },
+		{ "empty", "", -1, STEP_NONE, NULL },
+	};
+	struct registry_set *set = fixture_set();
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct match match = resolve_find(set, NO_SOURCE, str_of(cases[i].id),
+						  cases[i].n_args >= 0, (unsigned)cases[i].n_args);
+
+		print_message("%s: %s\n", cases[i].name, cases[i].id);
+		assert_string_equal(resolve_step_name(match.step),
+				    resolve_step_name(cases[i].step));
+		assert_int_equal(match.message != NULL, cases[i].text != NULL);
+		assert_int_equal(match.registry != NULL, cases[i].text != NULL);
+		if (match.message)
+			assert_true(str_eq(match.message->text, str_of(cases[i].text)));
+	}
+	assert_true(resolve_find(set, NO_SOURCE, STR("FANS.1.2.New"), false, 0).prefix_case);
+	assert_false(resolve_find(set, NO_SOURCE, STR("Fans.1.2.NEW"), false, 0).prefix_case);
+	assert_false(resolve_find(set, NO_SOURCE, STR("TMP0100"), false, 0).prefix_case);
+	assert_null(resolve_find(NULL, NO_SOURCE, STR("TMP0100"), false, 0).registry);
+	registry_set_unref(set);
+}
+
+static void long_ids(void **state)
+{
+	struct registry_set *set = fixture_set();
+	char id[5000];
+
+	memset(id, 'a', sizeof(id));
+	assert_int_equal(
+		resolve_find(set, NO_SOURCE, (struct str){ id, sizeof(id) }, false, 0).step,
+		STEP_NONE);
+	memcpy(id, "Fans.1.0.", 9);
+	assert_int_equal(
+		resolve_find(set, NO_SOURCE, (struct str){ id, sizeof(id) }, false, 0).step,
+		STEP_NONE);
+	id[4000] = '.';
+	memset(id, 'b', 4000);
+	assert_int_equal(
+		resolve_find(set, NO_SOURCE, (struct str){ id, sizeof(id) }, false, 0).step,
+		STEP_NONE);
+	registry_set_unref(set);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ladder),
+		cmocka_unit_test(long_ids),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
