@@ -1,0 +1,24 @@
+/* Caps and sizes of the front door that nobody configures; the rest is struct http_limits. */
+#ifndef HTTP_LIMITS_H
+#define HTTP_LIMITS_H
+
+#define HTTP_BLOCK_BYTES        32768 /* a usual input block: two TLS records */
+#define HTTP_MAX_SPARE_BLOCKS   64    /* kept by a worker between requests */
+#define HTTP_MAX_SPARE_OUTPUTS  256   /* likewise, output buffers: one a connection and turn */
+#define HTTP_SPARE_OUTPUT_BYTES 65536 /* a larger output buffer is freed, not kept */
+#define HTTP_MAX_SPARE_REQUESTS 1024
+#define HTTP_ACCEPT_BATCH       32       /* connections taken from one listener in one turn */
+#define HTTP_READ_BUDGET        262144   /* bytes one connection may bring in one turn */
+#define HTTP_DRAIN_BYTES        262144   /* of a refused body, read to keep the connection */
+#define HTTP_LINGER_BYTES       4194304  /* read and dropped after a closing answer … */
+#define HTTP_LINGER_US          2000000  /* … for so long, so that the peer can read it */
+#define HTTP_ACCEPT_PAUSE_US    500000   /* without a free descriptor */
+#define HTTP_REPORT_US          10000000 /* refused connections are logged once in this time */
+#define HTTP_BACKLOG            4096
+#define HTTP_MAX_LISTENERS      16
+#define HTTP_MAX_CHUNK_LINE     256 /* size, extensions */
+#define HTTP_MAX_TRAILER_BYTES  8192
+#define HTTP_TUNNEL_BYTES       16384 /* moved by one step of a tunnel: one TLS record */
+#define HTTP_TUNNEL_STEPS       16    /* steps of one direction in one turn */
+
+#endif

@@ -1,0 +1,180 @@
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "http/connection_priv.h"
+
+struct http_request *request_new(struct connection *connection)
+{
+	struct http_server *server = connection->server;
+	struct http_request *request = server_spare_request(server);
+
+	if (!request)
+		request = xmalloc(sizeof(*request) +
+				  server_limits(server)->max_headers * sizeof(request->headers[0]));
+	*request = (struct http_request){ .connection = connection, .body = STR("") };
+	return request;
+}
+
+void request_enqueue(struct http_request *request)
+{
+	struct connection *connection = request->connection;
+
+	request->next = NULL;
+	if (connection->last)
+		connection->last->next = request;
+	else
+		connection->first = request;
+	connection->last = request;
+	connection->n_requests++;
+}
+
+void request_recycle(struct http_request *request)
+{
+	struct http_server *server = request->connection->server;
+
+	shared_discharge(server_shared(server), request->charged);
+	block_unref(server, request->block);
+	if (request->answer.p)
+		server_keep_output(server, &request->answer);
+	server_keep_request(server, request);
+}
+
+static void move_view(struct str *view, const char *from, size_t n, const char *to)
+{
+	/* Literals stay where they are. */
+	if ((uintptr_t)view->p >= (uintptr_t)from && (uintptr_t)view->p <= (uintptr_t)from + n)
+		view->p = to + ((uintptr_t)view->p - (uintptr_t)from);
+}
+
+void request_move(struct http_request *request, const char *from, size_t n, const char *to)
+{
+	move_view(&request->head.method_text, from, n, to);
+	move_view(&request->head.path, from, n, to);
+	move_view(&request->head.query, from, n, to);
+	for (size_t i = 0; i < request->head.n_headers; i++) {
+		move_view(&request->headers[i].name, from, n, to);
+		move_view(&request->headers[i].value, from, n, to);
+	}
+}
+
+void connection_advance(struct connection *connection)
+{
+	bool gone = connection->state == CONNECTION_GONE;
+
+	while (connection->first && connection->first->answered) {
+		struct http_request *request = connection->first;
+
+		connection->first = request->next;
+		if (!connection->first)
+			connection->last = NULL;
+		connection->n_requests--;
+		connection->n_held -= request->answer.len;
+		if (!gone && request->answer.len > 0)
+			strbuf_put(connection_out(connection), strbuf_str(&request->answer));
+		if (request->close)
+			connection->closing = true;
+		request_recycle(request);
+	}
+	if (!gone)
+		connection_touch(connection);
+}
+
+void http_respond(struct http_request *request, int status, const struct http_header *headers,
+		  size_t n_headers, struct str body)
+{
+	struct connection *connection = request->connection;
+
+	assert(!request->answered);
+	if (connection->state != CONNECTION_GONE) {
+		connection->protocol->answer(request, status, headers, n_headers, body);
+		return;
+	}
+	request->answered = true;
+	connection_advance(connection);
+	if (connection->n_requests == 0)
+		server_bury(connection->server, connection);
+}
+
+/* --- what handlers ask ---------------------------------------------------------------------------
+ */
+
+enum http_method http_request_method(const struct http_request *request)
+{
+	return request->head.method;
+}
+
+struct str http_request_method_text(const struct http_request *request)
+{
+	return request->head.method_text;
+}
+
+struct str http_request_path(const struct http_request *request)
+{
+	return request->head.path;
+}
+
+struct str http_request_query(const struct http_request *request)
+{
+	return request->head.query;
+}
+
+struct str http_request_body(const struct http_request *request)
+{
+	return request->body;
+}
+
+struct str http_request_peer(const struct http_request *request)
+{
+	return str_of(request->connection->peer);
+}
+
+struct str http_request_protocol(const struct http_request *request)
+{
+	return request->head.minor == 0 ? STR("http/1.0") : STR("http/1.1");
+}
+
+bool http_request_is_tls(const struct http_request *request)
+{
+	return request->connection->tls;
+}
+
+bool http_request_is_gone(const struct http_request *request)
+{
+	return request->connection->state == CONNECTION_GONE;
+}
+
+int64_t http_request_received_us(const struct http_request *request)
+{
+	return request->received_us;
+}
+
+struct str http_request_header(const struct http_request *request, const char *name)
+{
+	struct str wanted = str_of(name);
+
+	for (size_t i = 0; i < request->head.n_headers; i++)
+		if (str_eq_nocase(request->headers[i].name, wanted))
+			return request->headers[i].value;
+	return (struct str){ NULL, 0 };
+}
+
+size_t http_request_n_headers(const struct http_request *request)
+{
+	return request->head.n_headers;
+}
+
+const struct http_header *http_request_header_at(const struct http_request *request, size_t i)
+{
+	return &request->headers[i];
+}
+
+void http_request_set_user(struct http_request *request, void *user)
+{
+	request->user = user;
+}
+
+void *http_request_user(const struct http_request *request)
+{
+	return request->user;
+}

@@ -1,0 +1,41 @@
+/* TLS contexts of the front door: certificates, versions, reload.
+ *
+ * A slot holds the newest context; a connection keeps the one it started with, so that a reload
+ * drops nobody. Thread: slots from any thread; contexts are immutable.
+ */
+#ifndef HTTP_TLS_H
+#define HTTP_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/str.h"
+
+struct err;
+struct tls_slot;
+
+struct tls_certificate {
+	const char *certificate; /* PEM chain, path */
+	const char *key;         /* PEM, path */
+};
+
+struct tls_config {
+	const struct tls_certificate *certificates; /* one per key type; P-256 is preferred */
+	size_t n_certificates;
+	const char *client_ca; /* PEM, path: clients must show a certificate of it. NULL: none asked
+				  for */
+	bool min_tls_1_3;      /* default TLS 1.2 */
+};
+
+int tls_slot_new(const struct tls_config *config, struct tls_slot **out, struct err *err);
+/* A new context from the files as they are now; on failure the old one stays. */
+int tls_slot_reload(struct tls_slot *slot, const struct tls_config *config, struct err *err);
+void tls_slot_free(struct tls_slot *slot);
+
+/* Make dir/receiver-p256.{crt,key} and dir/receiver-rsa.{crt,key} when absent: self-signed, SANs
+ * localhost, the host's name, its addresses; keys 0600, certificates 0644, ten years. Also
+ * dir/ca.crt: both certificates in one file, what a client gives as --cacert. `dir` exists. The
+ * paths in `out` are new (free()). */
+int tls_make_self_signed(const char *dir, struct tls_certificate out[2], struct err *err);
+
+#endif

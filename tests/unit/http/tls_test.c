@@ -1,0 +1,356 @@
+/* TLS at the door: versions, key types, reload, what a bad client leaves behind. */
+#include "door.h"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <sys/stat.h>
+
+static char dir[] = "/tmp/rfeventd-tls-test-XXXXXX";
+static struct tls_certificate pairs[2];
+static struct tls_slot *slot;
+static const struct tls_config config = { .certificates = pairs, .n_certificates = 2 };
+
+static int make_slot(void **state)
+{
+	struct err err = { "" };
+
+	assert_non_null(mkdtemp(dir));
+	if (tls_make_self_signed(dir, pairs, &err) < 0 || tls_slot_new(&config, &slot, &err) < 0)
+		fail_msg("%s", err.text);
+	return 0;
+}
+
+static int drop_slot(void **state)
+{
+	static const char *const names[] = { "receiver-p256.crt", "receiver-p256.key",
+					     "receiver-rsa.crt", "receiver-rsa.key", "ca.crt" };
+
+	tls_slot_free(slot);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		char *path = xasprintf("%s/%s", dir, names[i]);
+
+		unlink(path);
+		free(path);
+	}
+	rmdir(dir);
+	for (size_t i = 0; i < 2; i++) {
+		free((void *)(uintptr_t)pairs[i].certificate);
+		free((void *)(uintptr_t)pairs[i].key);
+	}
+	return 0;
+}
+
+/* A client that trusts ca.crt. */
+static SSL_CTX *client_context(void)
+{
+	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+	char *ca = xasprintf("%s/ca.crt", dir);
+
+	assert_int_equal(SSL_CTX_load_verify_locations(context, ca, NULL), 1);
+	SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_security_level(context, 1);
+	free(ca);
+	return context;
+}
+
+static struct {
+	const char *name;
+	int version;
+	const char *ciphers;
+	char signatures[24]; /* OpenSSL's macro casts a const away */
+	int key_type;        /* of the server's certificate; 0: the handshake fails */
+} handshakes[] = {
+	{ "TLS 1.3", TLS1_3_VERSION, NULL, "", EVP_PKEY_EC },
+	{ "TLS 1.3, RSA only", TLS1_3_VERSION, NULL, "rsa_pss_rsae_sha256", EVP_PKEY_RSA },
+	{ "TLS 1.2", TLS1_2_VERSION, NULL, "", EVP_PKEY_EC },
+	{ "TLS 1.2, ECDHE-RSA only", TLS1_2_VERSION, "ECDHE-RSA-AES128-GCM-SHA256", "",
+	  EVP_PKEY_RSA },
+	{ "TLS 1.2, plain RSA with CBC", TLS1_2_VERSION, "AES128-SHA", "", EVP_PKEY_RSA },
+	{ "TLS 1.2, DHE", TLS1_2_VERSION, "DHE-RSA-AES256-GCM-SHA384", "", EVP_PKEY_RSA },
+	{ "TLS 1.1", TLS1_1_VERSION, "DEFAULT@SECLEVEL=0", "", 0 },
+};
+
+static void test_handshakes(void **state)
+{
+	struct door door;
+
+	door_open(&door, &http_default_limits, slot);
+	for (size_t i = 0; i < ARRAY_LEN(handshakes); i++) {
+		SSL_CTX *context = client_context();
+		struct client client;
+		char body[64];
+		int r;
+
+		SSL_CTX_set_min_proto_version(context, handshakes[i].version);
+		SSL_CTX_set_max_proto_version(context, handshakes[i].version);
+		if (handshakes[i].ciphers)
+			SSL_CTX_set_cipher_list(context, handshakes[i].ciphers);
+		if (handshakes[i].signatures[0])
+			SSL_CTX_set1_sigalgs_list(context, handshakes[i].signatures);
+		r = client_open_tls(&client, &door, context);
+		if ((r == 1) != (handshakes[i].key_type != 0))
+			fail_msg("%s: %s", handshakes[i].name,
+				 ERR_reason_error_string(ERR_peek_error()));
+		ERR_clear_error();
+		if (r == 1) {
+			X509 *certificate = SSL_get1_peer_certificate(client.ssl);
+
+			assert_int_equal(EVP_PKEY_base_id(X509_get0_pubkey(certificate)),
+					 handshakes[i].key_type);
+			X509_free(certificate);
+			for (int round = 0; round < 3; round++) {
+				client_say(&client, "POST / HTTP/1.1\r\nHost: h\r\n"
+						    "Content-Length: 2\r\n\r\nok");
+				assert_int_equal(client_answer(&client, body, sizeof(body)), 200);
+				assert_string_equal(body, "ok");
+			}
+		}
+		client_close(&client);
+		SSL_CTX_free(context);
+	}
+	door_close(&door);
+}
+
+static void test_names_and_modes(void **state)
+{
+	SSL_CTX *context = client_context();
+	struct tls_certificate again[2];
+	struct err err;
+
+	for (size_t i = 0; i < 2; i++) {
+		BIO *bio = BIO_new_file(pairs[i].certificate, "r");
+		X509 *x509 = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+		struct stat st, st2;
+
+		assert_int_equal(X509_check_host(x509, "localhost", 0, 0, NULL), 1);
+		assert_int_equal(X509_check_ip_asc(x509, "127.0.0.1", 0), 1);
+		assert_int_equal(X509_check_ip_asc(x509, "::1", 0), 1);
+		assert_int_equal(X509_check_host(x509, "elsewhere.example", 0, 0, NULL), 0);
+		assert_int_equal(X509_check_purpose(x509, X509_PURPOSE_SSL_SERVER, 0), 1);
+		assert_int_equal(X509_check_ca(x509), 1);
+		assert_int_equal(stat(pairs[i].key, &st), 0);
+		assert_int_equal(st.st_mode & 0777, 0600);
+		assert_int_equal(stat(pairs[i].certificate, &st), 0);
+		assert_int_equal(st.st_mode & 0777, 0644);
+		/* A second start keeps them. */
+		assert_int_equal(tls_make_self_signed(dir, again, &err), 0);
+		assert_int_equal(stat(pairs[i].certificate, &st2), 0);
+		assert_int_equal(st.st_ino, st2.st_ino);
+		for (size_t k = 0; k < 2; k++) {
+			free((void *)(uintptr_t)again[k].certificate);
+			free((void *)(uintptr_t)again[k].key);
+		}
+		X509_free(x509);
+		BIO_free(bio);
+	}
+	SSL_CTX_free(context);
+}
+
+static void test_reload_keeps_connections(void **state)
+{
+	SSL_CTX *context = client_context();
+	struct client before, after;
+	struct tls_slot *own;
+	struct door door;
+	struct err err;
+	struct tls_config one = { .certificates = pairs, .n_certificates = 1 };
+	struct tls_certificate broken = { pairs[0].certificate, pairs[1].key };
+	X509 *certificate;
+
+	assert_int_equal(tls_slot_new(&one, &own, &err), 0);
+	door_open(&door, &http_default_limits, own);
+	assert_int_equal(client_open_tls(&before, &door, context), 1);
+	one.certificates = &broken;
+	assert_true(tls_slot_reload(own, &one, &err) < 0); /* the old one stays */
+	assert_non_null(strstr(err.text, broken.key));
+	one.certificates = &pairs[1];
+	assert_int_equal(tls_slot_reload(own, &one, &err), 0);
+	assert_int_equal(client_open_tls(&after, &door, context), 1);
+	certificate = SSL_get1_peer_certificate(after.ssl);
+	assert_int_equal(EVP_PKEY_base_id(X509_get0_pubkey(certificate)), EVP_PKEY_RSA);
+	X509_free(certificate);
+	for (int i = 0; i < 2; i++) {
+		struct client *client = i ? &after : &before;
+
+		client_say(client, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+		assert_int_equal(client_answer(client, NULL, 0), 200);
+		client_close(client);
+	}
+	door_close(&door);
+	tls_slot_free(own);
+	SSL_CTX_free(context);
+}
+
+static void test_alpn(void **state)
+{
+	static const unsigned char offers[] = "\x02h2\x08http/1.1";
+	SSL_CTX *context = client_context();
+	const unsigned char *chosen;
+	struct client client;
+	struct door door;
+	unsigned int n;
+
+	door_open(&door, &http_default_limits, slot);
+	SSL_CTX_set_alpn_protos(context, offers, sizeof(offers) - 1);
+	assert_int_equal(client_open_tls(&client, &door, context), 1);
+	SSL_get0_alpn_selected(client.ssl, &chosen, &n);
+	assert_int_equal(n, 8);
+	assert_memory_equal(chosen, "http/1.1", 8);
+	client_close(&client);
+	door_close(&door);
+	SSL_CTX_free(context);
+}
+
+static void test_one_write_a_turn(void **state)
+{
+	SSL_CTX *context = client_context();
+	struct client client;
+	struct door door;
+
+	door_open(&door, &http_default_limits, slot);
+	assert_int_equal(client_open_tls(&client, &door, context), 1);
+	client_check_one_write(&client);
+	client_close(&client);
+	door_close(&door);
+	SSL_CTX_free(context);
+}
+
+static void test_ticket_resumes(void **state)
+{
+	static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
+	struct door door;
+
+	door_open(&door, &http_default_limits, slot);
+	for (size_t i = 0; i < ARRAY_LEN(versions); i++) {
+		SSL_CTX *context = client_context();
+		SSL_SESSION *session;
+		struct client client;
+
+		SSL_CTX_set_max_proto_version(context, versions[i]);
+		assert_int_equal(client_open_tls(&client, &door, context), 1);
+		client_say(&client, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+		assert_int_equal(client_answer(&client, NULL, 0), 200);
+		session = SSL_get1_session(client.ssl);
+		SSL_shutdown(client.ssl);
+		client_close(&client);
+		client_open(&client, &door);
+		client.ssl = SSL_new(context);
+		SSL_set_fd(client.ssl, client.fd);
+		SSL_set_session(client.ssl, session);
+		assert_int_equal(SSL_connect(client.ssl), 1);
+		assert_true(SSL_session_reused(client.ssl));
+		SSL_SESSION_free(session);
+		client_close(&client);
+		SSL_CTX_free(context);
+	}
+	door_close(&door);
+}
+
+static void test_big_bodies_both_ways(void **state)
+{
+	enum { SIZE = 2 << 20 };
+	SSL_CTX *context = client_context();
+	struct client client;
+	struct door door;
+	char *body = malloc(SIZE), *back = malloc(SIZE + 1000);
+	size_t n = 0, head_len = 0;
+	char head[128];
+
+	for (size_t i = 0; i < SIZE; i++)
+		body[i] = (char)(i * 17 + i / 999);
+	door_open(&door, &http_default_limits, slot);
+	assert_int_equal(client_open_tls(&client, &door, context), 1);
+	snprintf(head, sizeof(head), "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n",
+		 SIZE);
+	client_say(&client, head);
+	client_send(&client, body, SIZE);
+	while (n < SIZE + head_len) {
+		ssize_t r = client_recv(&client, back + n, SIZE + 1000 - n);
+		char *end;
+
+		assert_true(r > 0);
+		n += (size_t)r;
+		end = memmem(back, n, "\r\n\r\n", 4);
+		if (!head_len && end)
+			head_len = (size_t)(end - back) + 4;
+	}
+	assert_memory_equal(back + head_len, body, SIZE);
+	client_close(&client);
+	door_close(&door);
+	SSL_CTX_free(context);
+	free(body);
+	free(back);
+}
+
+/* Plain HTTP, half a handshake, garbage: each is closed, and the door goes on. */
+static void test_strangers(void **state)
+{
+	static const char *const words[] = {
+		"GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+		"\x16\x03\x01",
+		"",
+		"\xff\xff\xff\xff\xff\xff",
+	};
+	struct http_limits limits = http_default_limits;
+	SSL_CTX *context = client_context();
+	struct client client;
+	struct door door;
+
+	limits.handshake_us = 100000;
+	door_open(&door, &limits, slot);
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		char bytes[64];
+		ssize_t n;
+
+		client_open(&client, &door);
+		client_say(&client, words[i]);
+		do
+			n = recv(client.fd, bytes, sizeof(bytes), 0); /* an alert, perhaps */
+		while (n > 0);
+		assert_true(n == 0 || errno == ECONNRESET);
+		client_close(&client);
+	}
+	assert_int_equal(client_open_tls(&client, &door, context), 1);
+	client_say(&client, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+	assert_int_equal(client_answer(&client, NULL, 0), 200);
+	client_close(&client);
+	door_close(&door);
+	SSL_CTX_free(context);
+}
+
+static void test_error_is_read_before_the_end(void **state)
+{
+	SSL_CTX *context = client_context();
+	struct client client;
+	struct door door;
+	char body[1024];
+
+	door_open(&door, &http_default_limits, slot);
+	assert_int_equal(client_open_tls(&client, &door, context), 1);
+	client_say(&client,
+		   "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 999999999\r\n\r\nand so on");
+	assert_int_equal(client_answer(&client, body, sizeof(body)), 413);
+	assert_non_null(strstr(body, "Base.1.22.GeneralError"));
+	assert_int_equal(SSL_read(client.ssl, body, 1), 0);
+	client_close(&client);
+	door_close(&door);
+	SSL_CTX_free(context);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_handshakes),
+		cmocka_unit_test(test_names_and_modes),
+		cmocka_unit_test(test_reload_keeps_connections),
+		cmocka_unit_test(test_alpn),
+		cmocka_unit_test(test_one_write_a_turn),
+		cmocka_unit_test(test_ticket_resumes),
+		cmocka_unit_test(test_big_bodies_both_ways),
+		cmocka_unit_test(test_strangers),
+		cmocka_unit_test(test_error_is_read_before_the_end),
+	};
+
+	return cmocka_run_group_tests(tests, make_slot, drop_slot);
+}
