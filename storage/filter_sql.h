@@ -1,0 +1,34 @@
+/* Filter -> SQL: the same passing as filter_match(), as a condition over `event e`.
+ *
+ * Values travel as parameters, never as pasted text. Pure. Thread: any.
+ */
+#ifndef STORAGE_FILTER_SQL_H
+#define STORAGE_FILTER_SQL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/str.h"
+#include "storage/db.h"
+
+struct arena;
+struct filter;
+
+/* A statement being put together, with its parameters. */
+struct sql {
+	struct strbuf text;
+	struct db_param *params;
+	size_t n_params, size;
+	struct arena *memory; /* of the parameters' texts */
+	unsigned n_negations; /* NOTs around what is being written */
+};
+
+void sql_init(struct sql *sql);
+void sql_fini(struct sql *sql);
+/* Append a parameter; writes its "$n" into the text. Texts are borrowed. */
+void sql_put_text(struct sql *sql, struct str value);
+void sql_put_i64(struct sql *sql, int64_t value); /* "$n::bigint" */
+/* Append "(condition)"; "true" for NULL and for the empty filter. */
+void sql_put_filter(struct sql *sql, const struct filter *filter);
+
+#endif

@@ -1,0 +1,78 @@
+/* Journal: accepted deliveries on local disk, until PostgreSQL holds them.
+ *
+ * A directory of pre-allocated segments of length-prefixed, CRC32C-checksummed records. Bytes in,
+ * bytes out: knows nothing of Redfish or SQL. Appended by the journal thread; read by the
+ * loader (and the command line) through journal_reader.
+ */
+#ifndef STORAGE_JOURNAL_H
+#define STORAGE_JOURNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/str.h"
+#include "base/uuid.h"
+
+struct err;
+struct journal;
+struct journal_reader;
+
+struct journal_config {
+	const char *dir;
+	uint64_t max_bytes;	/* of the whole directory; smallest 64 MiB */
+	uint64_t reserve_bytes; /* of it only for own events (journal_append's `reserved`) */
+	int64_t keep_us;	/* loaded segments stay this long */
+};
+
+/* Where a record is. */
+struct journal_place {
+	struct uuid segment;
+	uint64_t segment_number;
+	uint64_t start, end; /* end is the position that says "this one is loaded" */
+};
+
+/* One segment on disk. */
+struct journal_segment {
+	struct uuid id;
+	uint64_t number;    /* ascending: the order of replay */
+	uint64_t end;	    /* after the last whole record */
+	uint64_t first;	    /* position of the first record */
+	int64_t created_us;
+	bool sealed;	    /* not being appended to */
+};
+
+/* Open the directory (created if absent), take its flock, drop the torn tail of each segment, open
+ * a new segment with a random id. -EBUSY when another process holds it, with words. */
+int journal_open(const struct journal_config *config, struct journal **out, struct err *err);
+void journal_close(struct journal *journal); /* NULL is allowed */
+
+/* --- journal thread only --- */
+/* Queue one record for the next sync (copied). Returns 0 and the place it will have; -ENOSPC when
+ * max_bytes would be passed and no loaded segment can be given up; -E2BIG over JOURNAL_MAX_RECORD. */
+int journal_append(struct journal *journal, struct str record, bool reserved,
+		   struct journal_place *place, struct err *err);
+/* Write what was appended and fdatasync it: 0 when all of it is on disk. Any failure is fatal for
+ * what it promised: the caller must not answer, and ends the process. */
+int journal_sync(struct journal *journal, struct err *err);
+/* Delete loaded segments that are older than keep_us (or when room is needed). */
+void journal_expire(struct journal *journal);
+
+/* --- any thread --- */
+/* Loaded up to `position`: what is whole and loaded may expire. */
+void journal_set_loaded(struct journal *journal, struct uuid segment, uint64_t position);
+/* The segments, oldest first, with the durable end of each; *out new (free()). */
+void journal_segments(struct journal *journal, struct journal_segment **out, size_t *n_out);
+uint64_t journal_bytes(struct journal *journal); /* on disk, pre-allocated room included */
+bool journal_is_full(struct journal *journal);	  /* the last append found no room */
+
+/* --- reading: one reader per thread --- */
+struct journal_reader *journal_reader_new(const char *dir);
+void journal_reader_free(struct journal_reader *reader);
+/* The record at `position` of a segment whose durable end is `end`. Returns 1 with *record
+ * (borrowed until the next call) and *next; 0 when position == end; -EBADMSG for a damaged
+ * record, with *next the following whole record or `end`; another negative errno. */
+int journal_read(struct journal_reader *reader, const struct journal_segment *segment,
+		 uint64_t position, struct str *record, uint64_t *next, struct err *err);
+
+#endif

@@ -1,0 +1,198 @@
+#include "storage/journal_thread.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mailbox.h"
+#include "base/mem.h"
+#include "base/metrics.h"
+#include "base/thread.h"
+#include "storage/journal.h"
+#include "storage/limits.h"
+
+#define EXPIRE_EVERY_US (5 * CLOCK_US_PER_S)
+#define EXIT_JOURNAL_LOST 70 /* EX_SOFTWARE: a promise could not be kept */
+
+struct journal_thread {
+	struct journal_thread_config config;
+	pthread_t thread;
+	struct mailbox *inbox;
+	atomic_bool stopping;
+	struct strbuf record;
+	bool was_full;
+};
+
+static void *run(void *ctx);
+
+int journal_thread_start(const struct journal_thread_config *config, struct journal_thread **out,
+			 struct err *err)
+{
+	struct journal_thread *thread = xcalloc(1, sizeof(*thread));
+	int r;
+
+	thread->config = *config;
+	thread->inbox = mailbox_new(INTAKE_MAX_ITEMS);
+	strbuf_init(&thread->record, JOURNAL_MAX_RECORD);
+	r = thread_start(&thread->thread, "journal", run, thread, err);
+	if (r < 0) {
+		mailbox_free(thread->inbox);
+		free(thread);
+		return r;
+	}
+	*out = thread;
+	return 0;
+}
+
+int journal_thread_deliver(void *ctx, struct intake *intake)
+{
+	struct journal_thread *thread = ctx;
+
+	return mailbox_put(thread->inbox, &intake->item) ? 0 : -EAGAIN;
+}
+
+void journal_thread_stop(struct journal_thread *thread)
+{
+	if (!thread)
+		return;
+	atomic_store(&thread->stopping, true);
+	mailbox_wake(thread->inbox);
+	pthread_join(thread->thread, NULL);
+	mailbox_free(thread->inbox);
+	strbuf_fini(&thread->record);
+	free(thread);
+}
+
+static void reply(struct intake *intake, int result)
+{
+	intake->result = result;
+	/* The reply mailboxes have no bound: each intake is in one place only. */
+	mailbox_put(intake->reply_to, &intake->item);
+}
+
+static void refuse(struct journal_thread *thread, struct intake *intake, int result,
+		   const struct err *err)
+{
+	if (result == -ENOSPC && !thread->was_full) {
+		thread->was_full = true;
+		log_error("storage", "journal full, deliveries are answered 503",
+			  LOG_T("err", err->text));
+	}
+	delivery_unref(intake->delivery);
+	intake->delivery = NULL;
+	reply(intake, result);
+}
+
+/* Append one intake's delivery; false when it was refused (and answered). */
+static bool append(struct journal_thread *thread, struct intake *intake)
+{
+	struct delivery *delivery = intake->delivery;
+	struct journal_place place;
+	struct err err = { "" };
+	int r;
+
+	strbuf_reset(&thread->record);
+	delivery_pack(delivery, &thread->record);
+	if (thread->record.failed)
+		r = err_set(&err, -E2BIG, "journal: a delivery of %zu bytes is too large",
+			    delivery->raw.len);
+	else
+		r = journal_append(thread->config.journal, strbuf_str(&thread->record), false,
+				   &place, &err);
+	if (r < 0) {
+		refuse(thread, intake, r, &err);
+		return false;
+	}
+	if (thread->was_full) {
+		thread->was_full = false;
+		log_info("storage", "journal takes deliveries again");
+	}
+	delivery->segment = place.segment;
+	delivery->segment_number = place.segment_number;
+	delivery->start = place.start;
+	delivery->end = place.end;
+	return true;
+}
+
+/* Hand over what is durable: to the loader first, so that no answer precedes its event there. */
+static void release(struct journal_thread *thread, struct intake *first)
+{
+	while (first) {
+		struct intake *intake = first;
+		struct delivery *delivery = intake->delivery;
+
+		first = intake->item.next ? CONTAINER_OF(intake->item.next, struct intake, item) : NULL;
+		intake->delivery = NULL;
+		if (thread->config.acknowledge_database)
+			delivery->intake = intake;
+		thread->config.durable(thread->config.durable_ctx, delivery);
+		if (!thread->config.acknowledge_database)
+			reply(intake, 0);
+	}
+}
+
+static void sync_group(struct journal_thread *thread)
+{
+	struct err err;
+
+	if (journal_sync(thread->config.journal, &err) == 0)
+		return;
+	log_error("storage", "journal cannot be written: ending, nothing more is answered",
+		  LOG_T("err", err.text));
+	_exit(EXIT_JOURNAL_LOST);
+}
+
+/* One group: as many of the waiting intakes as its bytes allow. Returns those left over. */
+static struct mailbox_item *commit_group(struct journal_thread *thread, struct mailbox_item *waiting)
+{
+	struct intake *first = NULL, *last = NULL;
+	size_t n_bytes = 0;
+
+	while (waiting && n_bytes < JOURNAL_GROUP_MAX_BYTES) {
+		struct intake *intake = CONTAINER_OF(waiting, struct intake, item);
+
+		waiting = waiting->next;
+		intake->item.next = NULL;
+		n_bytes += intake->delivery->raw.len;
+		if (!append(thread, intake))
+			continue;
+		if (last)
+			last->item.next = &intake->item;
+		else
+			first = intake;
+		last = intake;
+	}
+	if (first) {
+		sync_group(thread);
+		release(thread, first);
+	}
+	return waiting;
+}
+
+static void *run(void *ctx)
+{
+	struct journal_thread *thread = ctx;
+	int64_t expire_at_us = 0;
+
+	for (;;) {
+		struct mailbox_item *waiting;
+
+		mailbox_wait(thread->inbox, EXPIRE_EVERY_US / 1000);
+		waiting = mailbox_take(thread->inbox);
+		if (!waiting && atomic_load(&thread->stopping))
+			return NULL;
+		while (waiting)
+			waiting = commit_group(thread, waiting);
+		if (clock_monotonic_us() >= expire_at_us) {
+			journal_expire(thread->config.journal);
+			metric_set(METRIC_JOURNAL_BYTES, NULL,
+				   (double)journal_bytes(thread->config.journal));
+			expire_at_us = clock_monotonic_us() + EXPIRE_EVERY_US;
+		}
+	}
+}

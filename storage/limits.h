@@ -1,0 +1,22 @@
+/* Caps of the storage room. */
+#ifndef STORAGE_LIMITS_H
+#define STORAGE_LIMITS_H
+
+#define JOURNAL_MIN_BYTES (64ull << 20)	     /* smallest storage.journal_max_bytes */
+#define JOURNAL_SEGMENT_BYTES (64ull << 20)  /* pre-allocated; less when max_bytes is small */
+#define JOURNAL_MAX_RECORD (72u << 20)	     /* DELIVERY_MAX_BYTES and its head */
+#define JOURNAL_GROUP_MAX_BYTES (32u << 20)  /* of one fdatasync */
+#define INTAKE_MAX_ITEMS 8192		     /* deliveries waiting for the journal: then 503 */
+#define LOADER_QUEUE_MAX_ITEMS 16384	     /* durable deliveries kept in memory for the loader */
+#define LOADER_QUEUE_MAX_BYTES (128u << 20)  /* the same in bytes; beyond: read back from disk */
+#define LOADER_BATCH_MAX_EVENTS 4096	     /* events of one transaction */
+#define LOADER_BATCH_MAX_BYTES (16u << 20)   /* raw bytes of one transaction */
+#define REPEAT_MAX_ENTRIES (4u << 20)	     /* body hashes remembered; the oldest are forgotten */
+#define QUERY_MAX_JOBS 1024		     /* reads waiting for a connection: then 503 */
+#define LOG_PAGE_MAX_EVENTS 10001	     /* of one read: a page, and one that tells of the next */
+#define LOG_PAGE_MAX_BYTES (512u << 20)	     /* texts of one read */
+#define TEXT_CACHE_MAX 65536		     /* ids of texts known to stand in the day's dictionary */
+#define LOG_DAYS_AHEAD 3		     /* partitions attached before they are needed */
+#define SNAPSHOT_MAX_BYTES (512u << 20)	     /* 200,000 sources with long names, and room */
+
+#endif

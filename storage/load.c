@@ -1,0 +1,537 @@
+#include "storage/load.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "event/delivery.h"
+#include "event/entry.h"
+#include "event/quirks.h"
+#include "storage/db.h"
+#include "storage/limits.h"
+#include "storage/log_row.h"
+#include "storage/repeats.h"
+
+#define STATE_STALE_POSITION "RF001"
+#define KEEP_BUFFER_BYTES    (64u << 20) /* a larger one is given back after its batch */
+
+void load_init(struct load *load, const char *node, struct repeats *repeats)
+{
+	*load = (struct load){ .node = node, .repeats = repeats };
+	id_set_init(&load->texts, TEXT_CACHE_MAX);
+	id_set_init(&load->sources, 0);
+	/* Bounded by the batch's bytes, and for a single delivery by its arena. */
+	strbuf_init(&load->rows, SIZE_MAX);
+	strbuf_init(&load->others, SIZE_MAX);
+	strbuf_init(&load->ids, SIZE_MAX);
+	strbuf_init(&load->bodies, SIZE_MAX);
+}
+
+void load_fini(struct load *load)
+{
+	id_set_fini(&load->texts);
+	id_set_fini(&load->sources);
+	strbuf_fini(&load->rows);
+	free(load->row_starts);
+	strbuf_fini(&load->others);
+	strbuf_fini(&load->ids);
+	strbuf_fini(&load->bodies);
+}
+
+void load_reset(struct load *load, struct db *db, int64_t last_seq)
+{
+	load->db = db;
+	load->repeats_seq = last_seq;
+	load->day = INT32_MIN;
+	load->days_ahead = 1; /* until a transaction says otherwise */
+	id_set_clear(&load->texts);
+	id_set_clear(&load->sources);
+}
+
+/* --- items
+ * ----------------------------------------------------------------------------------------- */
+
+bool load_item_has_events(const struct load_item *item)
+{
+	return item->delivery && !item->set_aside && !item->is_repeat &&
+	       item->delivery->kind == DELIVERY_EVENTS &&
+	       item->delivery->n_events > item->n_refused;
+}
+
+/* Hashing is done here, outside the transaction: the counter row is held shorter. */
+void load_item_init(struct load_item *item, struct delivery *delivery, struct uuid source)
+{
+	*item = (struct load_item){ .delivery = delivery,
+				    .end = delivery->end,
+				    .id = delivery->id,
+				    .source = source,
+				    .is_enrolled = delivery->flags & DELIVERY_ENROLLED };
+	if (!load_item_has_events(item))
+		return;
+	item->hash = repeats_hash(delivery->raw);
+	item->text_ids = xcalloc(delivery->n_events, sizeof(item->text_ids[0]));
+	for (uint32_t i = 0; i < delivery->n_events; i++)
+		if (delivery->events[i].message.p)
+			item->text_ids[i] = log_text_id(delivery->events[i].message);
+}
+
+void load_item_forget(struct load_item *item)
+{
+	free(item->refused);
+	item->refused = NULL;
+	item->n_refused = 0;
+	item->is_repeat = item->may_be_repeat = false;
+}
+
+void load_item_fini(struct load_item *item)
+{
+	delivery_unref(item->delivery);
+	free(item->text_ids);
+	free(item->words);
+	free(item->refused);
+	*item = (struct load_item){ 0 };
+}
+
+static uint32_t n_logged(const struct load_item *item)
+{
+	return load_item_has_events(item) ? item->delivery->n_events - item->n_refused : 0;
+}
+
+static uint64_t quirks_of(const struct load_item *item, const struct event *event)
+{
+	return event->quirks | item->delivery->quirks |
+	       (item->may_be_repeat ? QUIRK_BIT(POSSIBLE_REPEAT) : 0);
+}
+
+static bool all_times_are_sane(const struct delivery *delivery)
+{
+	for (uint32_t i = 0; i < delivery->n_events; i++)
+		if (!delivery->events[i].event_time_sane)
+			return false;
+	return true;
+}
+
+/* --- begin, and the range of seqs
+ * -------------------------------------------------------------------- */
+
+static int64_t n_events_of(const struct load_batch *batch)
+{
+	int64_t n = 0;
+
+	for (size_t i = 0; i < batch->n_items; i++)
+		n += n_logged(&batch->items[i]);
+	return n;
+}
+
+static int take_seqs(struct load *load, const struct load_batch *batch, int64_t n,
+		     int64_t *seq_before, struct err *err)
+{
+	char count[24], segment[UUID_TEXT_BYTES], old[24], new[24];
+	const struct db_param params[] = {
+		db_i64(n, count),
+		db_uuid(batch->segment, segment),
+		db_i64((int64_t)batch->old_position, old),
+		db_i64((int64_t)batch->items[batch->n_items - 1].end, new),
+		DB_STR(str_of(load->node)),
+	};
+	struct db_result *result;
+	int32_t day;
+	int r;
+
+	r = db_query(load->db,
+		     "SELECT seq_before, day, days_ahead FROM rfeventd_take($1, $2, $3, $4, $5)",
+		     params, ARRAY_LEN(params), &result, err);
+	if (r < 0)
+		return strcmp(db_sqlstate(load->db), STATE_STALE_POSITION) == 0 ? -ESTALE : r;
+	*seq_before = db_int(result, 0, 0);
+	day = (int32_t)db_int(result, 0, 1);
+	load->days_ahead = db_int(result, 0, 2);
+	db_result_free(result);
+	if (day != load->day)
+		id_set_clear(&load->texts);
+	load->day = day;
+	return 0;
+}
+
+/* --- repeats
+ * ------------------------------------------------------------------------------------------ */
+
+/* Bodies that other replicas logged since our last commit: the counter row, which we hold now, says
+ * that there are some, and makes the answer final. */
+static int learn_repeats(struct load *load, int64_t seq_before, struct err *err)
+{
+	char after[24], last[24];
+	const struct db_param params[] = { db_i64(load->repeats_seq, after),
+					   db_i64(seq_before, last) };
+	struct db_result *result;
+	int r;
+
+	if (seq_before == load->repeats_seq)
+		return 0;
+	r = db_query(load->db,
+		     "SELECT source_id, hash, received FROM repeat"
+		     " WHERE seq > $1::bigint AND seq <= $2::bigint ORDER BY seq",
+		     params, ARRAY_LEN(params), &result, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < db_rows(result); i++)
+		repeats_add(load->repeats, db_get_uuid(result, i, 0), db_get_uuid(result, i, 1),
+			    db_time_us(result, i, 2));
+	db_result_free(result);
+	return 0;
+}
+
+/* True when the item is logged as if it had not been looked at. */
+static bool decide_repeat(struct load *load, struct load_item *item)
+{
+	item->is_repeat = item->may_be_repeat = false;
+	if (uuid_is_zero(item->hash) || !load_item_has_events(item))
+		return true;
+	if (repeats_has(load->repeats, item->source, item->hash, item->delivery->received_us)) {
+		/* A real second event is never swallowed: without times nobody can tell. */
+		if (all_times_are_sane(item->delivery)) {
+			item->is_repeat = true;
+			return false;
+		}
+		item->may_be_repeat = true;
+	}
+	repeats_add(load->repeats, item->source, item->hash, item->delivery->received_us);
+	return !item->may_be_repeat;
+}
+
+/* --- rows
+ * ------------------------------------------------------------------------------------------- */
+
+static int copy(struct load *load, struct strbuf *rows, const char *sql, struct err *err)
+{
+	int r;
+
+	copy_end(rows);
+	if (rows->failed)
+		return err_set(err, -ENOMEM, "loader: no memory for the rows of a batch");
+	r = db_copy_begin(load->db, sql, err);
+	if (r == 0)
+		r = db_copy_put(load->db, strbuf_str(rows), err);
+	if (r == 0)
+		r = db_copy_end(load->db, NULL, err);
+	return r;
+}
+
+static void begin_rows(struct load *load)
+{
+	strbuf_reset(&load->rows);
+	load->n_rows = 0;
+	copy_begin(&load->rows);
+}
+
+static void put_event(struct load *load, const struct load_item *item, uint32_t i, uint32_t part)
+{
+	const struct event *event = &item->delivery->events[i];
+	const struct log_row row = { .day = load->day,
+				     .seq = item->first_seq + part,
+				     .source = item->source,
+				     .part = part,
+				     .quirks = quirks_of(item, event),
+				     .text_id = item->text_ids[i] };
+
+	if (load->n_rows == load->rows_size) {
+		load->rows_size = load->rows_size ? 2 * load->rows_size : 1024;
+		load->row_starts =
+			xrealloc(load->row_starts, load->rows_size * sizeof(load->row_starts[0]));
+	}
+	load->row_starts[load->n_rows++] = load->rows.len;
+	copy_event(&load->rows, &row, item->delivery, event);
+}
+
+/* All rows, with seqs from `seq_before` on. */
+static void build_rows(struct load *load, struct load_batch *batch, int64_t seq_before)
+{
+	int64_t seq = seq_before;
+
+	begin_rows(load);
+	for (size_t i = 0; i < batch->n_items; i++) {
+		struct load_item *item = &batch->items[i];
+
+		item->first_seq = seq + 1;
+		if (!load_item_has_events(item))
+			continue;
+		for (uint32_t e = 0; e < item->delivery->n_events; e++)
+			put_event(load, item, e, e);
+		seq += item->delivery->n_events;
+	}
+}
+
+/* The rows were built with seqs from 1 on; now it is known where they start. */
+static void shift_rows(struct load *load, struct load_batch *batch, int64_t seq_before)
+{
+	for (size_t i = 0; i < batch->n_items; i++)
+		batch->items[i].first_seq += seq_before;
+	for (size_t i = 0; i < load->n_rows && !load->rows.failed; i++)
+		copy_event_set(load->rows.p + load->row_starts[i], load->day,
+			       seq_before + 1 + (int64_t)i);
+}
+
+static int save_events(struct load *load, struct load_batch *batch, bool as_built,
+		       int64_t seq_before, struct err *err)
+{
+	if (as_built)
+		shift_rows(load, batch, seq_before);
+	else
+		build_rows(load, batch, seq_before);
+	batch->n_logged = (int64_t)load->n_rows;
+	return load->n_rows > 0 ? copy(load, &load->rows, log_row_copy_sql, err) : 0;
+}
+
+static int save_repeats(struct load *load, const struct load_batch *batch, struct err *err)
+{
+	size_t n = 0;
+
+	strbuf_reset(&load->others);
+	copy_begin(&load->others);
+	for (size_t i = 0; i < batch->n_items; i++) {
+		const struct load_item *item = &batch->items[i];
+
+		if (uuid_is_zero(item->hash) || n_logged(item) == 0)
+			continue;
+		copy_repeat(&load->others, item->first_seq, item->source, item->hash,
+			    item->delivery->received_us);
+		n++;
+	}
+	return n > 0 ? copy(load, &load->others, repeat_copy_sql, err) : 0;
+}
+
+static int save_metric_reports(struct load *load, const struct load_batch *batch, struct err *err)
+{
+	size_t n = 0;
+
+	strbuf_reset(&load->others);
+	copy_begin(&load->others);
+	for (size_t i = 0; i < batch->n_items; i++) {
+		const struct load_item *item = &batch->items[i];
+
+		if (!item->delivery || item->set_aside ||
+		    item->delivery->kind != DELIVERY_METRIC_REPORT)
+			continue;
+		copy_metric_report(&load->others, item->delivery, item->source);
+		n++;
+	}
+	return n > 0 ? copy(load, &load->others, metric_report_copy_sql, err) : 0;
+}
+
+/* --- one by one
+ * --------------------------------------------------------------------------------------- */
+
+static int try_event(struct load *load, struct load_item *item, uint32_t i, uint32_t part,
+		     struct err *err)
+{
+	int r = load_text_of(load, item, i, err);
+
+	if (r < 0)
+		return r;
+	begin_rows(load);
+	put_event(load, item, i, part);
+	return copy(load, &load->rows, log_row_copy_sql, err);
+}
+
+/* One event under a savepoint: 1 when it is in, 0 when it was refused (and set aside). */
+static int save_event_or_set_aside(struct load *load, struct load_item *item, uint32_t i,
+				   uint32_t part, struct err *err)
+{
+	struct err why;
+	int r = db_exec(load->db, "SAVEPOINT one", err);
+
+	if (r < 0)
+		return r;
+	r = try_event(load, item, i, part, &why);
+	if (r == 0) {
+		r = db_exec(load->db, "RELEASE one", err);
+		return r < 0 ? r : 1;
+	}
+	if (r != -EINVAL)
+		return err_set(err, r, "%s", why.text);
+	id_set_clear(&load->texts);
+	r = db_exec(load->db, "ROLLBACK TO one", err);
+	if (r == 0)
+		r = load_refused_event(load, item, i, why.text, err);
+	return r;
+}
+
+static int save_one_by_one(struct load *load, struct load_batch *batch, int64_t seq_before,
+			   struct err *err)
+{
+	struct load_item *item = &batch->items[0];
+	uint32_t n, part = 0;
+
+	item->first_seq = seq_before + 1;
+	batch->n_logged = 0;
+	if (!load_item_has_events(item))
+		return 0;
+	n = item->delivery->n_events;
+	item->refused = xcalloc(n, sizeof(item->refused[0]));
+	for (uint32_t i = 0; i < n; i++) {
+		int r = save_event_or_set_aside(load, item, i, part, err);
+
+		if (r < 0)
+			return r;
+		part += (uint32_t)r;
+		item->refused[i] = r == 0;
+		item->n_refused += r == 0;
+	}
+	batch->n_logged = part;
+	return 0;
+}
+
+/* --- the transaction
+ * --------------------------------------------------------------------------------- */
+
+/* What repeats and refused rows left over goes back, so that seqs have no gap. */
+static int give_back(struct load *load, int64_t n_surplus, struct err *err)
+{
+	char surplus[24];
+	const struct db_param params[] = { db_i64(n_surplus, surplus) };
+
+	if (n_surplus == 0)
+		return 0;
+	return db_query(load->db, "UPDATE counter SET seq = seq - $1::bigint WHERE id = 1", params,
+			1, NULL, err);
+}
+
+static int save(struct load *load, struct load_batch *batch, struct err *err)
+{
+	int64_t n = n_events_of(batch), seq_before;
+	bool as_built = true;
+	int r = take_seqs(load, batch, n, &seq_before, err);
+
+	if (r == 0)
+		r = learn_repeats(load, seq_before, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < batch->n_items; i++)
+		as_built &= decide_repeat(load, &batch->items[i]);
+	r = load_enrolled(load, batch->items, batch->n_items, err);
+	if (r < 0)
+		return r;
+	if (batch->way == LOAD_ONE_BY_ONE) {
+		r = save_one_by_one(load, batch, seq_before, err);
+	} else {
+		r = load_texts(load, batch->items, batch->n_items, err);
+		if (r == 0)
+			r = save_events(load, batch, as_built, seq_before, err);
+	}
+	if (r == 0)
+		r = save_metric_reports(load, batch, err);
+	if (r == 0)
+		r = load_quarantine(load, batch, err);
+	if (r == 0)
+		r = save_repeats(load, batch, err);
+	if (r == 0)
+		r = give_back(load, n - batch->n_logged, err);
+	batch->last_seq = seq_before + batch->n_logged;
+	return r;
+}
+
+/* What a failed transaction said of the items no longer holds. */
+static void forget_decisions(struct load *load, struct load_batch *batch)
+{
+	repeats_undo(load->repeats);
+	id_set_clear(&load->texts);
+	id_set_clear(&load->sources);
+	for (size_t i = 0; i < batch->n_items; i++)
+		load_item_forget(&batch->items[i]);
+}
+
+static int64_t newest_of(const struct load_batch *batch)
+{
+	int64_t newest_us = INT64_MIN;
+
+	for (size_t i = 0; i < batch->n_items; i++) {
+		const struct delivery *delivery = batch->items[i].delivery;
+
+		if (delivery && delivery->received_us > newest_us)
+			newest_us = delivery->received_us;
+	}
+	return newest_us;
+}
+
+static void limit_buffer(struct strbuf *buffer)
+{
+	if (buffer->size > KEEP_BUFFER_BYTES)
+		strbuf_fini(buffer);
+}
+
+int load_run(struct load *load, struct load_batch *batch, struct err *err)
+{
+	int r;
+
+	batch->committing = false;
+	build_rows(load, batch, 0);
+	r = db_begin(load->db, err);
+	if (r == 0)
+		r = save(load, batch, err);
+	if (r == 0) {
+		batch->committing = true;
+		r = db_commit(load->db, err);
+	}
+	limit_buffer(&load->rows);
+	limit_buffer(&load->others);
+	limit_buffer(&load->bodies);
+	if (r == -ENOTCONN && batch->committing) {
+		repeats_undo(load->repeats); /* read again at the next connection, if it was done */
+		return r;
+	}
+	if (r < 0) {
+		if (r != -ENOTCONN)
+			db_rollback(load->db);
+		forget_decisions(load, batch);
+		return r;
+	}
+	if (newest_of(batch) != INT64_MIN)
+		repeats_keep(load->repeats, newest_of(batch));
+	load->repeats_seq = batch->last_seq;
+	return 0;
+}
+
+/* --- entries
+ * ------------------------------------------------------------------------------------------ */
+
+static size_t fill_entries(const struct load_item *item, bool provisional, struct entry *entries)
+{
+	const struct delivery *delivery = item->delivery;
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < delivery->n_events; i++) {
+		struct entry *entry = &entries[n];
+
+		if (item->refused && item->refused[i])
+			continue;
+		*entry = (struct entry){ .seq = provisional ? 0 : item->first_seq + (int64_t)n,
+					 .delivery = delivery->id,
+					 .source = item->source,
+					 .received_us = delivery->received_us,
+					 .peer = delivery->peer,
+					 .event = delivery->events[i] };
+		entry->event.quirks = quirks_of(item, &delivery->events[i]);
+		n++;
+	}
+	return n;
+}
+
+struct entry_batch *load_entries(const struct load_item *items, size_t n_items, bool provisional)
+{
+	struct entry_batch *batch;
+	size_t n = 0, at = 0;
+
+	for (size_t i = 0; i < n_items; i++)
+		n += n_logged(&items[i]);
+	batch = entry_batch_new(n);
+	batch->held = xcalloc(n_items + 1, sizeof(batch->held[0]));
+	for (size_t i = 0; i < n_items; i++) {
+		if (!load_item_has_events(&items[i]))
+			continue;
+		at += fill_entries(&items[i], provisional, &batch->entries[at]);
+		batch->held[batch->n_held++] = delivery_ref(items[i].delivery);
+	}
+	return batch;
+}

@@ -1,0 +1,112 @@
+/* Load: one transaction that brings journal records into the log.
+ *
+ * take the seq range and move the segment's position, decide repeats, write texts and rows, set
+ * aside what cannot be logged, commit. Private to storage/. Thread: the loader.
+ */
+#ifndef STORAGE_LOAD_H
+#define STORAGE_LOAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/str.h"
+#include "base/uuid.h"
+#include "storage/id_set.h"
+
+struct db;
+struct delivery;
+struct entry_batch;
+struct err;
+struct repeats;
+
+#define LOAD_REFUSED "refused_by_database" /* a reason, and a metric's label */
+
+/* One journal record on its way into the log. */
+struct load_item {
+	struct delivery *delivery; /* one reference; NULL: the record is damaged */
+	uint64_t end;              /* position after the record */
+	struct uuid id;            /* of the delivery; made up for a damaged record */
+	struct uuid source;        /* decided when an unverified one was looked up */
+	struct uuid hash;          /* of the body; zero: repeats do not matter */
+	struct uuid *text_ids;     /* per event: its message in the dictionary, zero: none; owned */
+	bool is_enrolled;          /* may need a row in the table of sources */
+	const char *set_aside;     /* reason why all of it goes to quarantine, or NULL */
+	char *words;               /* the same for people; owned, or NULL */
+
+	/* decided by the transaction */
+	bool is_repeat, may_be_repeat;
+	bool *refused; /* per event: the database would not have it; owned, or NULL */
+	uint32_t n_refused;
+	int64_t first_seq; /* of its logged events, which follow each other */
+};
+
+/* How hard to try, when the database refused the data before. */
+enum load_way {
+	LOAD_ALL,
+	LOAD_ONE_BY_ONE, /* a single item: each event under a savepoint */
+	LOAD_SET_ASIDE,  /* a single item: into quarantine as a whole */
+	LOAD_PASS_OVER,  /* a single item: only the position moves */
+};
+
+struct load_batch {
+	struct uuid segment;
+	uint64_t old_position; /* 0: the database does not know the segment */
+	struct load_item *items;
+	size_t n_items;
+	enum load_way way;
+
+	/* results */
+	int64_t n_logged, last_seq; /* last_seq: of the log with this batch in it */
+	bool committing;            /* the COMMIT was sent: after -ENOTCONN nobody knows */
+};
+
+/* What the loader knows of the database between transactions. */
+struct load {
+	struct db *db;
+	const char *node;
+	struct repeats *repeats;
+	int64_t repeats_seq;   /* the table `repeat` is known up to here */
+	struct id_set texts;   /* in the dictionary of `day` */
+	struct id_set sources; /* rows known to be in the table `source` */
+	int32_t day;           /* current log day */
+	int64_t days_ahead;    /* attached after it */
+	struct strbuf rows;    /* of the table `event`, built before the transaction opens … */
+	size_t *row_starts;    /* … and where they are in it, to put in what only it decides */
+	size_t n_rows, rows_size;
+	struct strbuf others;      /* rows of the other tables */
+	struct strbuf ids, bodies; /* array texts being built */
+};
+
+void load_init(struct load *load, const char *node, struct repeats *repeats);
+void load_fini(struct load *load);
+/* Another connection: forget what was known through the last one. */
+void load_reset(struct load *load, struct db *db, int64_t last_seq);
+
+/* The transaction. 0: committed. -ESTALE: the segment's position is another one than
+ * old_position. -EINVAL: the database refused the data. -EAGAIN: try again. -ENOTCONN: connection
+ * lost (see `committing`). Rolled back on every failure. */
+int load_run(struct load *load, struct load_batch *batch, struct err *err);
+
+/* The entries of a committed batch, or of items not yet committed (seq 0); new, n may be 0. */
+struct entry_batch *load_entries(const struct load_item *items, size_t n_items, bool provisional);
+
+/* `delivery` (its reference is taken) is prepared; `source` is its source, verified. */
+void load_item_init(struct load_item *item, struct delivery *delivery, struct uuid source);
+bool load_item_has_events(const struct load_item *item); /* something of it goes to the log */
+/* What a transaction that failed decided no longer holds. */
+void load_item_forget(struct load_item *item);
+void load_item_fini(struct load_item *item);
+
+/* load_texts.c: the dictionary of the day. Texts not known to be in it are inserted. */
+int load_texts(struct load *load, const struct load_item *items, size_t n_items, struct err *err);
+int load_text_of(struct load *load, const struct load_item *item, uint32_t event, struct err *err);
+/* load_sources.c: rows for enrolled sources that have none yet. */
+int load_enrolled(struct load *load, const struct load_item *items, size_t n_items,
+		  struct err *err);
+/* load_quarantine.c: what is set aside, whole deliveries and single records. */
+int load_quarantine(struct load *load, const struct load_batch *batch, struct err *err);
+int load_refused_event(struct load *load, const struct load_item *item, uint32_t event,
+		       const char *words, struct err *err);
+
+#endif

@@ -1,0 +1,56 @@
+/* Loader: from the journal into the log, in order, exactly once.
+ *
+ * Owns one connection. Takes durable deliveries from its queue (or, for what did not fit, from the
+ * disk), and writes batches: one transaction moves the segment's position by compare-and-set, takes
+ * the seq range from the counter row, drops repeats, COPYs the rows. A row the database refuses is
+ * found by bisection and quarantined in the same transaction as the position. While the database
+ * is away the events go to the feed as provisional and the journal keeps them.
+ * Thread: its own.
+ */
+#ifndef STORAGE_LOADER_H
+#define STORAGE_LOADER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/uuid.h"
+#include "event/delivery.h"
+#include "event/entry.h"
+
+struct err;
+struct journal;
+struct loader;
+struct slot;
+
+struct loader_config {
+	const char *url;
+	const char *node; /* name of this replica, for the segment rows */
+	const char *journal_dir;
+	struct journal *journal; /* borrowed; outlives the loader */
+	struct slot *sources;    /* borrowed: unverified tokens, rows of the source table */
+	prepare_fn *prepare;     /* decode and resolve, for what comes from disk */
+	void *prepare_ctx;
+	publish_fn *publish; /* committed and provisional batches, in order */
+	void *publish_ctx;
+	/* The database was reached and migrated (again): epoch and bounds of the log. */
+	void (*on_connected)(void *ctx, struct uuid epoch, int64_t oldest_seq, int64_t last_seq);
+	void *on_connected_ctx;
+	/* What the node remembers of the log: zero when nothing. A log that is behind it was
+	 * restored, and gets a new epoch. */
+	struct uuid epoch;
+	int64_t last_seq;
+	int64_t repeat_window_us;
+	int64_t keep_events_us,
+		keep_metric_reports_us; /* retention; partitions are dropped whole */
+};
+
+int loader_start(const struct loader_config *config, struct loader **out, struct err *err);
+/* Hand over a durable delivery (takes the reference), in journal order. Never blocks, never fails:
+ * what does not fit the queue is dropped from memory and read back from the journal. */
+void loader_put(struct loader *loader, struct delivery *delivery);
+/* Everything durable before the call is in the log, or `timeout_ms` passed. True when it is. */
+bool loader_drain(struct loader *loader, int timeout_ms);
+bool loader_is_connected(const struct loader *loader);
+void loader_stop(struct loader *loader); /* frees; NULL is allowed */
+
+#endif

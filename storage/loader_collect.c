@@ -1,0 +1,376 @@
+#include "storage/loader_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "event/source_set.h"
+#include "storage/db.h"
+#include "storage/limits.h"
+#include "storage/sources.h"
+
+/* The journal thread syncs, then puts: between the two the disk has what the queue has not. */
+#define PUT_WAIT_US (20 * INT64_C(1000))
+/* A worker decodes while the journal syncs; one that takes longer than this is not waited for. */
+#define DECODE_WAIT_US (2 * CLOCK_US_PER_S)
+#define IDLE_MS        500
+#define SOON_MS        1
+
+/* --- items
+ * -------------------------------------------------------------------------------------------- */
+
+static bool is_full(const struct loader *loader)
+{
+	return loader->n_events >= LOADER_BATCH_MAX_EVENTS ||
+	       loader->n_items >= LOADER_BATCH_MAX_EVENTS ||
+	       loader->n_bytes >= LOADER_BATCH_MAX_BYTES;
+}
+
+static struct load_item *add_item(struct loader *loader)
+{
+	if (loader->n_items == loader->items_size) {
+		loader->items_size = loader->items_size ? 2 * loader->items_size : 256;
+		loader->items =
+			xrealloc(loader->items, loader->items_size * sizeof(loader->items[0]));
+	}
+	return &loader->items[loader->n_items++];
+}
+
+void loader_drop_items(struct loader *loader)
+{
+	for (size_t i = 0; i < loader->n_items; i++)
+		load_item_fini(&loader->items[i]);
+	loader->n_items = loader->n_events = loader->n_bytes = 0;
+	loader->cursor = loader->position;
+	loader->missing_since_us = loader->unprepared_since_us = 0;
+}
+
+/* Who sent it: 1 with *source, 0 when nobody we know did. */
+static int verify(struct loader *loader, const struct delivery *delivery, struct uuid *source,
+		  bool *enrolled, struct err *err)
+{
+	const struct source_set *set;
+	const struct source *known;
+
+	loader_refresh_sources(loader);
+	set = loader->sources;
+	known = set ? source_set_by_token(set, delivery->token) : NULL;
+	if (known) {
+		*source = known->id;
+		return 1;
+	}
+	if (set && source_set_is_enrolment_token(set, delivery->token)) {
+		known = source_set_by_address(set, delivery->peer);
+		*source =
+			known ? known->id
+			      : source_enrolled_id(source_set_enrolment_token(set), delivery->peer);
+		*enrolled = true;
+		return 1;
+	}
+	/* Another replica may have made it. */
+	return sources_find_token(loader->db, delivery->token, source, err);
+}
+
+static int add_delivery(struct loader *loader, struct delivery *delivery, struct err *err)
+{
+	struct uuid source = delivery->source;
+	bool known = true, enrolled = false;
+	struct load_item *item;
+
+	if (delivery->flags & DELIVERY_UNVERIFIED) {
+		int r = verify(loader, delivery, &source, &enrolled, err);
+
+		if (r < 0)
+			return r;
+		known = r > 0;
+	}
+	item = add_item(loader);
+	load_item_init(item, delivery, source);
+	item->is_enrolled |= enrolled;
+	if (!known) {
+		item->set_aside = "unverified";
+		item->words = xstrdup("its token belongs to no source");
+	}
+	loader->cursor = delivery->end;
+	loader->n_bytes += delivery->raw.len;
+	if (load_item_has_events(item))
+		loader->n_events += delivery->n_events;
+	return 1;
+}
+
+/* A record that cannot be read keeps its place: nothing behind it waits for it. */
+static int add_damaged(struct loader *loader, uint64_t next, const char *words)
+{
+	struct load_item *item = add_item(loader);
+	char segment[UUID_TEXT_BYTES], start[24];
+
+	db_i64((int64_t)loader->cursor, start);
+	*item = (struct load_item){ .end = next,
+				    .set_aside = "journal_damaged",
+				    .words = xstrdup(words) };
+	item->id = uuid_digest(str_of(uuid_format(loader->segment.id, segment)), str_of(start));
+	log_error("storage", "damaged journal record set aside", LOG_T("err", words));
+	loader->cursor = next;
+	return 1;
+}
+
+/* --- from memory
+ * ------------------------------------------------------------------------------------- */
+
+static void drop_loaded(struct loader *loader)
+{
+	struct delivery *head;
+
+	while ((head = loader_queue_head(&loader->queue)) &&
+	       loader_queue_is_before(head, loader->segment.number, loader->cursor))
+		delivery_unref(loader_queue_pop(&loader->queue));
+}
+
+static bool is_next(const struct loader *loader, const struct delivery *delivery)
+{
+	return delivery && delivery->segment_number == loader->segment.number &&
+	       delivery->start == loader->cursor;
+}
+
+/* Whether the head can be taken: 1, or 0 to wait for its worker; -1 to give up on that. */
+static int is_ready(struct loader *loader, struct delivery *head)
+{
+	int64_t now_us = clock_monotonic_us();
+
+	if (!delivery_is_prepared(head) && delivery_is_left(head))
+		loader->config.prepare(loader->config.prepare_ctx, head);
+	if (delivery_is_prepared(head)) {
+		loader->unprepared_since_us = 0;
+		return 1;
+	}
+	if (loader->unprepared_since_us == 0)
+		loader->unprepared_since_us = now_us;
+	if (now_us - loader->unprepared_since_us < DECODE_WAIT_US)
+		return 0;
+	loader->unprepared_since_us = 0;
+	return -1;
+}
+
+/* --- from disk
+ * ---------------------------------------------------------------------------------------- */
+
+void loader_look_at_segments(struct loader *loader)
+{
+	free(loader->segments);
+	journal_segments(loader->config.journal, &loader->segments, &loader->n_segments);
+	for (size_t i = 0; i < loader->n_segments; i++)
+		if (loader->segments[i].number == loader->segment.number)
+			loader->segment = loader->segments[i];
+}
+
+static int read_record(struct loader *loader, struct err *err)
+{
+	struct delivery *delivery;
+	struct str record;
+	uint64_t next = 0;
+	int r;
+
+	r = journal_read(loader->reader, &loader->segment, loader->cursor, &record, &next, err);
+	if (r == 1)
+		r = delivery_unpack(record, &delivery, err);
+	else if (r == 0)
+		return 0;
+	if (r == -EBADMSG)
+		return add_damaged(loader, next, err->text);
+	if (r < 0)
+		return r;
+	delivery->segment = loader->segment.id;
+	delivery->segment_number = loader->segment.number;
+	delivery->start = loader->cursor;
+	delivery->end = next;
+	loader->config.prepare(loader->config.prepare_ctx, delivery);
+	r = add_delivery(loader, delivery, err);
+	if (r < 0)
+		delivery_unref(delivery);
+	return r;
+}
+
+/* Whether to read it back rather than wait for its put. */
+static bool is_worth_reading(struct loader *loader, const struct delivery *head)
+{
+	int64_t now_us = clock_monotonic_us();
+
+	if (head || loader->read_from_disk)
+		return true;
+	if (loader->missing_since_us == 0)
+		loader->missing_since_us = now_us;
+	return now_us - loader->missing_since_us >= PUT_WAIT_US;
+}
+
+static int collect_from_disk(struct loader *loader, const struct delivery *head, struct err *err)
+{
+	int r;
+
+	if (loader->cursor >= loader->segment.end)
+		loader_look_at_segments(loader);
+	if (loader->cursor >= loader->segment.end) {
+		loader->missing_since_us = 0;
+		loader->read_from_disk = false;
+		return 0;
+	}
+	if (!is_worth_reading(loader, head))
+		return 0;
+	r = read_record(loader, err);
+	loader->read_from_disk = r > 0;
+	loader->missing_since_us = 0;
+	return r;
+}
+
+/* --- the next record
+ * ---------------------------------------------------------------------------------- */
+
+static int collect_one(struct loader *loader, struct err *err)
+{
+	struct delivery *head;
+	int r;
+
+	drop_loaded(loader);
+	head = loader_queue_head(&loader->queue);
+	if (!is_next(loader, head))
+		return collect_from_disk(loader, head, err);
+	r = is_ready(loader, head);
+	if (r == 0)
+		return 0;
+	if (r < 0) { /* its worker may still write to it: a copy from disk is ours alone */
+		log_warn("storage", "decoding takes long, read back from the journal");
+		delivery_unref(loader_queue_pop(&loader->queue));
+		loader->read_from_disk = true;
+		return collect_from_disk(loader, NULL, err);
+	}
+	/* Out of the queue first: while the database is asked, the queue may be made emptier. */
+	loader_queue_pop(&loader->queue);
+	r = add_delivery(loader, head, err);
+	if (r < 0) {
+		delivery_unref(head); /* it is on disk */
+		return r;
+	}
+	loader->missing_since_us = 0;
+	loader->read_from_disk = false;
+	return 1;
+}
+
+/* --- segments
+ * ----------------------------------------------------------------------------------------- */
+
+/* Position of the segment in the database, or its first. */
+static int read_position(struct loader *loader, struct err *err)
+{
+	char id[UUID_TEXT_BYTES];
+	const struct db_param params[] = { db_uuid(loader->segment.id, id) };
+	struct db_result *result;
+	int r;
+
+	r = db_query(loader->db, "SELECT position FROM journal_segment WHERE segment = $1::uuid",
+		     params, 1, &result, err);
+	if (r < 0)
+		return r;
+	loader->is_known = db_rows(result) == 1;
+	loader->position =
+		loader->is_known ? (uint64_t)db_int(result, 0, 0) : loader->segment.first;
+	db_result_free(result);
+	loader->cursor = loader->position;
+	return 0;
+}
+
+static void tell_loaded(struct loader *loader)
+{
+	pthread_mutex_lock(&loader->mutex);
+	loader->loaded = (struct place){ loader->segment.number, loader->position };
+	pthread_cond_broadcast(&loader->moved);
+	pthread_mutex_unlock(&loader->mutex);
+	if (loader->is_known)
+		journal_set_loaded(loader->config.journal, loader->segment.id, loader->position);
+	loader_queue_answer(&loader->queue, loader->segment.number, loader->position);
+}
+
+/* On to the next segment when this one is sealed and done. 1: moved. */
+static int next_segment(struct loader *loader, struct err *err)
+{
+	const struct journal_segment *next = NULL;
+	int r;
+
+	loader_look_at_segments(loader);
+	if (loader->segment.number > 0 &&
+	    (!loader->segment.sealed || loader->position < loader->segment.end))
+		return 0;
+	for (size_t i = 0; i < loader->n_segments && !next; i++)
+		if (loader->segments[i].number > loader->segment.number)
+			next = &loader->segments[i];
+	if (!next)
+		return 0;
+	if (loader->position == loader->segment.first && loader->segment.number > 0)
+		journal_set_loaded(loader->config.journal, loader->segment.id, loader->position);
+	loader->segment = *next;
+	r = read_position(loader, err);
+	if (r < 0) {
+		loader->segment =
+			(struct journal_segment){ 0 }; /* found again at the next connection */
+		return r;
+	}
+	tell_loaded(loader);
+	return 1;
+}
+
+int loader_find_position(struct loader *loader, struct err *err)
+{
+	uint64_t start = loader->position, number = loader->segment.number;
+	int r = 0;
+
+	if (number == 0) {
+		loader_drop_items(loader);
+		while ((r = next_segment(loader, err)) > 0)
+			;
+		return r;
+	}
+	/* A database restored to an earlier point has earlier positions, in earlier segments too.
+	 */
+	loader_look_at_segments(loader);
+	for (size_t i = 0; i < loader->n_segments && r == 0; i++) {
+		loader->segment = loader->segments[i];
+		r = read_position(loader, err);
+		if (r == 0 && (loader->position < loader->segment.end || !loader->segment.sealed))
+			break;
+		if (r == 0)
+			tell_loaded(loader);
+	}
+	if (r < 0)
+		return r;
+	if (loader->segment.number != number || loader->position != start)
+		loader_drop_items(loader);
+	else if (loader->n_items > 0)
+		loader->cursor = loader->items[loader->n_items - 1].end;
+	tell_loaded(loader);
+	return 0;
+}
+
+int loader_collect(struct loader *loader, struct err *err)
+{
+	int r = 0;
+
+	while (!is_full(loader)) {
+		r = loader->segment.number > 0 ? collect_one(loader, err) : 0;
+		if (r == 0 && loader->n_items == 0 && loader->unprepared_since_us == 0 &&
+		    loader->missing_since_us == 0)
+			r = next_segment(loader, err);
+		if (r <= 0)
+			break;
+	}
+	return r < 0 ? r : (int)loader->n_items;
+}
+
+int loader_idle_ms(const struct loader *loader)
+{
+	return loader->unprepared_since_us > 0 ? 0
+	       : loader->missing_since_us > 0  ? SOON_MS
+					       : IDLE_MS;
+}

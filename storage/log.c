@@ -1,0 +1,202 @@
+#include "storage/log.h"
+
+#include <errno.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "event/entry.h"
+#include "event/filter.h"
+#include "storage/db.h"
+#include "storage/filter_sql.h"
+#include "storage/limits.h"
+#include "storage/log_row.h"
+
+int log_bounds(struct db *db, struct log_bounds *out, struct err *err)
+{
+	struct db_result *result;
+	int r;
+
+	r = db_query(db,
+		     "SELECT m.epoch, (SELECT min(first_seq) FROM log_day), c.seq"
+		     " FROM meta m, counter c",
+		     NULL, 0, &result, err);
+	if (r < 0)
+		return r;
+	if (db_rows(result) == 1) {
+		out->epoch = db_get_uuid(result, 0, 0);
+		out->oldest_seq = db_int(result, 0, 1);
+		out->last_seq = db_int(result, 0, 2);
+	} else {
+		r = err_set(err, -EIO, "log: its identity or its counter is missing");
+	}
+	db_result_free(result);
+	return r;
+}
+
+/* --- pages
+ * ------------------------------------------------------------------------------------------ */
+
+/* Rows of log_row_columns into a batch of their own. */
+static int take_rows(const struct db_result *result, struct entry_batch **out, struct err *err)
+{
+	struct entry_batch *batch = entry_batch_new(db_rows(result));
+	int r = 0;
+
+	batch->arena = arena_new(LOG_PAGE_MAX_BYTES);
+	for (size_t i = 0; i < batch->n && r == 0; i++)
+		r = log_row_read(result, i, batch->arena, &batch->entries[i]);
+	if (r < 0) {
+		entry_batch_unref(batch);
+		return err_set(err, r, "log: the page takes more than %u MiB: ask for less",
+			       LOG_PAGE_MAX_BYTES >> 20);
+	}
+	*out = batch;
+	return 0;
+}
+
+static int run_read(struct db *db, const struct sql *sql, struct entry_batch **out, struct err *err)
+{
+	struct db_result *result;
+	int r;
+
+	if (sql->text.failed)
+		return err_set(err, -E2BIG, "log: the filter is too large");
+	r = db_query(db, sql->text.p, sql->params, sql->n_params, &result, err);
+	if (r < 0)
+		return r;
+	r = take_rows(result, out, err);
+	db_result_free(result);
+	return r;
+}
+
+/* Bounds of a page. A seq is in exactly one log day, and days ascend with it: the bound on the day
+ * is what keeps the server away from the other partitions. */
+static void put_page_bounds(struct sql *sql, const struct log_query *query)
+{
+	if (query->after_seq > 0) {
+		strbuf_put_text(&sql->text,
+				" AND e.log_day >= COALESCE((SELECT max(day) FROM log_day"
+				" WHERE first_seq <= ");
+		sql_put_i64(sql, query->after_seq + 1);
+		strbuf_put_text(&sql->text, "), '-infinity') AND e.seq > ");
+		sql_put_i64(sql, query->after_seq);
+	}
+	if (query->before_seq > 0) {
+		strbuf_put_text(&sql->text,
+				" AND e.log_day <= COALESCE((SELECT max(day) FROM log_day"
+				" WHERE first_seq < ");
+		sql_put_i64(sql, query->before_seq);
+		strbuf_put_text(&sql->text, "), '-infinity') AND e.seq < ");
+		sql_put_i64(sql, query->before_seq);
+	}
+}
+
+int log_read(struct db *db, const struct log_query *query, struct entry_batch **out,
+	     struct err *err)
+{
+	const char *order = query->descending ? "DESC" : "ASC";
+	size_t limit = query->limit < LOG_PAGE_MAX_EVENTS ? query->limit : LOG_PAGE_MAX_EVENTS;
+	struct sql sql;
+	int r;
+
+	sql_init(&sql);
+	/* The page first, by the key alone; the texts then for its rows only. */
+	strbuf_putf(&sql.text, "SELECT %s FROM (SELECT * FROM event e WHERE ", log_row_columns);
+	sql_put_filter(&sql, query->filter);
+	put_page_bounds(&sql, query);
+	strbuf_putf(&sql.text, " ORDER BY e.log_day %s, e.seq %s LIMIT ", order, order);
+	sql_put_i64(&sql, (int64_t)limit);
+	strbuf_put_text(&sql.text, " OFFSET ");
+	sql_put_i64(&sql, (int64_t)query->skip);
+	strbuf_putf(&sql.text, ") e ORDER BY e.log_day %s, e.seq %s", order, order);
+	r = run_read(db, &sql, out, err);
+	sql_fini(&sql);
+	return r;
+}
+
+/* --- counts
+ * ------------------------------------------------------------------------------------------ */
+
+int log_count(struct db *db, const struct filter *filter, int64_t *out, struct err *err)
+{
+	struct log_bounds bounds;
+	struct db_result *result;
+	struct sql sql;
+	int r;
+
+	if (!filter || !filter->root) {
+		/* No gaps: the numbers are the count. */
+		r = log_bounds(db, &bounds, err);
+		if (r == 0)
+			*out = bounds.last_seq - bounds.oldest_seq + 1;
+		return r;
+	}
+	sql_init(&sql);
+	strbuf_put_text(&sql.text, "SELECT count(*) FROM event e WHERE ");
+	sql_put_filter(&sql, filter);
+	if (sql.text.failed)
+		r = err_set(err, -E2BIG, "log: the filter is too large");
+	else
+		r = db_query(db, sql.text.p, sql.params, sql.n_params, &result, err);
+	sql_fini(&sql);
+	if (r < 0)
+		return r;
+	*out = db_int(result, 0, 0);
+	db_result_free(result);
+	return 0;
+}
+
+/* --- one event
+ * --------------------------------------------------------------------------------------- */
+
+#define AT_SEQ                                                                                     \
+	" WHERE e.log_day = (SELECT max(day) FROM log_day WHERE first_seq <= $1::bigint)"          \
+	" AND e.seq = $1::bigint"
+
+int log_get(struct db *db, int64_t seq, struct entry_batch **out, struct err *err)
+{
+	struct entry_batch *batch = NULL;
+	char number[24];
+	struct sql sql;
+	int r;
+
+	sql_init(&sql);
+	sql.params = xcalloc(1, sizeof(sql.params[0]));
+	sql.params[sql.n_params++] = db_i64(seq, number);
+	strbuf_putf(&sql.text, "SELECT %s FROM event e" AT_SEQ, log_row_columns);
+	r = run_read(db, &sql, &batch, err);
+	sql_fini(&sql);
+	if (r < 0)
+		return r;
+	if (batch->n == 0) {
+		entry_batch_unref(batch);
+		batch = NULL;
+	}
+	*out = batch;
+	return 0;
+}
+
+int log_raw(struct db *db, int64_t seq, struct strbuf *out, struct err *err)
+{
+	char number[24];
+	const struct db_param params[] = { db_i64(seq, number) };
+	struct db_result *result;
+	int r;
+
+	/* All events of a delivery are in one transaction, so in one log day. */
+	r = db_query(db,
+		     "SELECT w.raw FROM event e JOIN event w"
+		     " ON w.log_day = e.log_day AND w.seq = e.seq - e.part" AT_SEQ,
+		     params, 1, &result, err);
+	if (r < 0)
+		return r;
+	if (db_rows(result) == 0)
+		r = err_set(err, -ENOENT, "log: there is no event %lld", (long long)seq);
+	else
+		db_bytes(result, 0, 0, out);
+	if (r == 0 && out->failed)
+		r = err_set(err, -E2BIG, "log: the delivery is larger than the answer may be");
+	db_result_free(result);
+	return r;
+}

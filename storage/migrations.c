@@ -1,0 +1,168 @@
+#include "storage/migrations.h"
+
+#include "base/mem.h"
+
+/* Version 1.
+ *
+ * The log is `event`, partitioned by log day: the database's date taken together with the seq,
+ * never going back. So a partition is one contiguous range of seq. Texts stand once per day in
+ * `message_text`, which goes with the day.
+ *
+ * `counter` is the one row that every transaction of a loader locks first: commit order is seq
+ * order. It is kept small and updated in place (HOT), hence the fillfactor and the eager vacuum.
+ */
+static const char version_1[] =
+	"CREATE TABLE meta ("
+	"  id smallint PRIMARY KEY CHECK (id = 1),"
+	"  epoch uuid NOT NULL,"
+	"  created timestamptz NOT NULL DEFAULT now());"
+	"INSERT INTO meta VALUES (1, gen_random_uuid());"
+
+	"CREATE TABLE counter ("
+	"  id smallint PRIMARY KEY CHECK (id = 1),"
+	"  seq bigint NOT NULL," /* the last one given */
+	"  log_day date NOT NULL,"
+	"  day_first_seq bigint NOT NULL," /* of log_day */
+	"  attached_until date"            /* partitions are there up to this day */
+	") WITH (fillfactor = 10, autovacuum_vacuum_threshold = 500,"
+	"        autovacuum_vacuum_scale_factor = 0);"
+	"INSERT INTO counter VALUES (1, 0, (clock_timestamp() AT TIME ZONE 'UTC')::date, 1, NULL);"
+
+	"CREATE TABLE log_day (day date PRIMARY KEY, first_seq bigint NOT NULL);"
+	"INSERT INTO log_day SELECT log_day, 1 FROM counter;"
+
+	"CREATE TABLE source ("
+	"  id uuid PRIMARY KEY,"
+	"  name text NOT NULL, address text, token text, site text, rack text, owner text,"
+	"  state smallint NOT NULL,"
+	"  reply_status int NOT NULL DEFAULT 0,"
+	"  created timestamptz NOT NULL,"
+	"  changed timestamptz NOT NULL DEFAULT now());"
+	"CREATE INDEX source_token ON source (token);"
+	"CREATE INDEX source_name ON source (name);"
+
+	"CREATE TABLE journal_segment ("
+	"  segment uuid PRIMARY KEY,"
+	"  node text NOT NULL,"
+	"  position bigint NOT NULL,"
+	"  changed timestamptz NOT NULL"
+	") WITH (fillfactor = 50, autovacuum_vacuum_threshold = 500,"
+	"        autovacuum_vacuum_scale_factor = 0);"
+
+	/* idx: place in the delivery. part: place among its rows; the row with part 0 has the raw
+	 * bytes. facts: see storage/log_row.h. */
+	"CREATE TABLE event ("
+	"  log_day date NOT NULL, seq bigint NOT NULL,"
+	"  source_id uuid NOT NULL, received timestamptz NOT NULL,"
+	"  delivery uuid NOT NULL, idx int NOT NULL, part int NOT NULL,"
+	"  category smallint NOT NULL, severity smallint NOT NULL, step smallint NOT NULL,"
+	"  facts smallint NOT NULL,"
+	"  event_time timestamptz, event_timestamp text, event_id text, event_type text,"
+	"  message_id text, message_args text[], origin text, sender_severity text,"
+	"  sender_message text, event_group_id bigint, log_entry text,"
+	"  text_id uuid, resolution text, language text,"
+	"  registry text, registry_version text, registry_sha256 text,"
+	"  quirks text[], raw bytea,"
+	"  PRIMARY KEY (log_day, seq)"
+	") PARTITION BY RANGE (log_day);"
+	"CREATE INDEX event_received ON event USING brin (received) WITH (pages_per_range = 32);"
+	"CREATE INDEX event_source ON event (source_id, received);"
+
+	"CREATE TABLE message_text ("
+	"  log_day date NOT NULL, id uuid NOT NULL, body text NOT NULL,"
+	"  PRIMARY KEY (log_day, id)"
+	") PARTITION BY RANGE (log_day);"
+
+	"CREATE TABLE metric_report ("
+	"  received timestamptz NOT NULL, delivery uuid NOT NULL, source_id uuid NOT NULL,"
+	"  raw bytea NOT NULL);"
+	"CREATE INDEX metric_report_received ON metric_report USING brin (received)"
+	"  WITH (pages_per_range = 32);"
+
+	"CREATE TABLE quarantine ("
+	"  id uuid NOT NULL," /* of the delivery */
+	"  idx int NOT NULL," /* record in it; -1: all of it */
+	"  source_id uuid, received timestamptz, peer text,"
+	"  reason text NOT NULL, detail text, raw bytea,"
+	"  state smallint NOT NULL DEFAULT 0,"
+	"  PRIMARY KEY (id, idx));"
+
+	/* seq: of the delivery's first event, which orders the rows for other replicas. No unique
+	 * index on (source_id, hash): repeats are decided in the loader's memory, so that a body
+	 * costs an append here and not a random place in a large index. */
+	"CREATE TABLE repeat ("
+	"  seq bigint PRIMARY KEY,"
+	"  source_id uuid NOT NULL, hash uuid NOT NULL, received timestamptz NOT NULL);"
+	"CREATE INDEX repeat_received ON repeat USING brin (received) WITH (pages_per_range = 32);"
+
+	/* Without lz4 in the server the default compression stays. */
+	"DO $$ BEGIN"
+	"  ALTER TABLE event ALTER COLUMN raw SET COMPRESSION lz4;"
+	"  ALTER TABLE metric_report ALTER COLUMN raw SET COMPRESSION lz4;"
+	"  ALTER TABLE quarantine ALTER COLUMN raw SET COMPRESSION lz4;"
+	"EXCEPTION WHEN feature_not_supported OR invalid_parameter_value THEN NULL;"
+	"END $$;"
+
+	/* First statement of a loader's transaction: takes the range of n seqs and moves the
+	 * position of the journal segment. The log day goes one on at most, never back, and only
+	 * onto a partition that is there. RF001: the position is not what the caller thinks. Days
+	 * are numbered from 2000-01-01. */
+	"CREATE FUNCTION rfeventd_take(n bigint, in_segment uuid, old_position bigint,"
+	"    new_position bigint, in_node text,"
+	"    OUT seq_before bigint, OUT day int, OUT days_ahead int)"
+	" LANGUAGE plpgsql AS $$"
+	" DECLARE c counter%ROWTYPE; today date := (clock_timestamp() AT TIME ZONE 'UTC')::date;"
+	" BEGIN"
+	"  IF current_setting('synchronous_commit') NOT IN ('on', 'remote_apply') THEN"
+	"    PERFORM set_config('synchronous_commit', 'on', true);"
+	"  END IF;"
+	"  PERFORM set_config('lock_timeout', '3s', true);"
+	"  UPDATE counter SET seq = counter.seq + n,"
+	"    log_day = CASE WHEN log_day < today AND log_day < attached_until"
+	"              THEN log_day + 1 ELSE log_day END,"
+	"    day_first_seq = CASE WHEN log_day < today AND log_day < attached_until"
+	"                    THEN counter.seq + 1 ELSE day_first_seq END"
+	"    WHERE id = 1 RETURNING * INTO STRICT c;"
+	"  seq_before := c.seq - n;"
+	"  day := c.log_day - DATE '2000-01-01';"
+	"  days_ahead := c.attached_until - c.log_day;"
+	"  IF c.day_first_seq = seq_before + 1 THEN"
+	"    INSERT INTO log_day AS l VALUES (c.log_day, c.day_first_seq)"
+	"      ON CONFLICT ON CONSTRAINT log_day_pkey DO NOTHING;"
+	"  END IF;"
+	"  IF old_position = 0 THEN"
+	"    INSERT INTO journal_segment VALUES (in_segment, in_node, new_position, now())"
+	"      ON CONFLICT (segment) DO NOTHING;"
+	"  ELSE"
+	"    UPDATE journal_segment SET position = new_position, node = in_node, changed = now()"
+	"      WHERE segment = in_segment AND position = old_position;"
+	"  END IF;"
+	"  IF NOT FOUND THEN"
+	"    RAISE EXCEPTION 'position of journal segment % is not %', in_segment, old_position"
+	"      USING ERRCODE = 'RF001';"
+	"  END IF;"
+	"  PERFORM pg_notify('rfeventd_log', c.seq::text);"
+	" END $$;"
+
+	/* Partitions of one day: made on their own and attached, which blocks no loader. One at a
+	 * time over all replicas; days follow each other. */
+	"CREATE FUNCTION rfeventd_attach(in_day date) RETURNS void LANGUAGE plpgsql AS $$"
+	" DECLARE parent text; part text;"
+	" BEGIN"
+	"  PERFORM pg_advisory_xact_lock(8243124961888103013);"
+	"  FOREACH parent IN ARRAY ARRAY['event', 'message_text'] LOOP"
+	"    part := parent || to_char(in_day, '_YYYYMMDD');"
+	"    IF to_regclass(part) IS NULL THEN"
+	"      EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', part, parent);"
+	"    END IF;"
+	"    IF NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass(part)) THEN"
+	"      EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',"
+	"                     parent, part, in_day, in_day + 1);"
+	"    END IF;"
+	"  END LOOP;"
+	"  UPDATE counter SET attached_until = in_day WHERE id = 1"
+	"    AND (attached_until = in_day - 1 OR (attached_until IS NULL AND log_day = in_day));"
+	" END $$;";
+
+const char *const migrations[] = { version_1 };
+const size_t n_migrations = ARRAY_LEN(migrations);

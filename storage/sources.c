@@ -1,0 +1,158 @@
+#include "storage/sources.h"
+
+#include <errno.h>
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "event/source_set.h"
+#include "storage/array_text.h"
+#include "storage/db.h"
+#include "storage/id_set.h"
+
+#define AT_ONCE 2000 /* sources of one statement */
+
+enum { IDS, NAMES, ADDRESSES, TOKENS, SITES, RACKS, OWNERS, STATES, STATUSES, CREATED, N_COLUMNS };
+
+/* The columns of a statement, side by side. */
+struct columns {
+	struct strbuf arrays[N_COLUMNS];
+	size_t n;
+};
+
+static void columns_begin(struct columns *c)
+{
+	c->n = 0;
+	for (size_t i = 0; i < N_COLUMNS; i++)
+		array_text_begin(&c->arrays[i]);
+}
+
+static void columns_init(struct columns *c)
+{
+	for (size_t i = 0; i < N_COLUMNS; i++)
+		strbuf_init(&c->arrays[i], SIZE_MAX);
+	columns_begin(c);
+}
+
+static void columns_fini(struct columns *c)
+{
+	for (size_t i = 0; i < N_COLUMNS; i++)
+		strbuf_fini(&c->arrays[i]);
+}
+
+static void columns_put(struct columns *c, const struct source *source)
+{
+	array_text_put_uuid(&c->arrays[IDS], source->id);
+	array_text_put(&c->arrays[NAMES], source->name.p ? source->name : STR(""));
+	array_text_put(&c->arrays[ADDRESSES], source->address);
+	array_text_put(&c->arrays[TOKENS], source->token);
+	array_text_put(&c->arrays[SITES], source->site);
+	array_text_put(&c->arrays[RACKS], source->rack);
+	array_text_put(&c->arrays[OWNERS], source->owner);
+	array_text_put_i64(&c->arrays[STATES], source->state);
+	array_text_put_i64(&c->arrays[STATUSES], source->reply_status);
+	array_text_put_i64(&c->arrays[CREATED], source->created_us);
+	c->n++;
+}
+
+/* By id, so that replicas that write the same ones wait for each other and not in a ring. */
+#define INSERT                                                                                     \
+	"INSERT INTO source AS s (id, name, address, token, site, rack, owner, state,"             \
+	" reply_status, created) SELECT id, name, address, token, site, rack, owner, state,"       \
+	" reply_status, timestamptz 'epoch' + created * interval '1 microsecond'"                  \
+	" FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],"     \
+	" $7::text[], $8::smallint[], $9::int[], $10::bigint[]) AS t (id, name, address, token,"   \
+	" site, rack, owner, state, reply_status, created) ORDER BY id ON CONFLICT (id) DO "
+
+static const char insert_sql[] = INSERT "NOTHING";
+static const char write_sql[] = INSERT
+	"UPDATE SET name = excluded.name, address = excluded.address, token = excluded.token,"
+	" site = excluded.site, rack = excluded.rack, owner = excluded.owner, state = "
+	"excluded.state,"
+	" reply_status = excluded.reply_status, changed = now()"
+	" WHERE (s.name, s.address, s.token, s.site, s.rack, s.owner, s.state, s.reply_status)"
+	" IS DISTINCT FROM (excluded.name, excluded.address, excluded.token, excluded.site,"
+	" excluded.rack, excluded.owner, excluded.state, excluded.reply_status)";
+
+static int columns_send(struct columns *c, struct db *db, const char *sql, struct err *err)
+{
+	struct db_param params[N_COLUMNS];
+	int r = 0;
+
+	if (c->n == 0)
+		return 0;
+	for (size_t i = 0; i < N_COLUMNS; i++) {
+		array_text_end(&c->arrays[i]);
+		params[i] = DB_STR(strbuf_str(&c->arrays[i]));
+		if (c->arrays[i].failed)
+			r = err_set(err, -ENOMEM, "sources: no memory");
+	}
+	if (r == 0)
+		r = db_query(db, sql, params, ARRAY_LEN(params), NULL, err);
+	columns_begin(c);
+	return r;
+}
+
+static bool is_same(const struct source *a, const struct source *b)
+{
+	return str_eq(a->name, b->name) && str_eq(a->address, b->address) &&
+	       str_eq(a->token, b->token) && str_eq(a->site, b->site) && str_eq(a->rack, b->rack) &&
+	       str_eq(a->owner, b->owner) && a->state == b->state &&
+	       a->reply_status == b->reply_status;
+}
+
+int sources_write(struct db *db, const struct source_set *set, const struct source_set *before,
+		  struct id_set *known, struct err *err)
+{
+	struct columns columns;
+	int r = 0;
+
+	columns_init(&columns);
+	for (size_t i = 0; i < source_set_count(set) && r == 0; i++) {
+		const struct source *source = source_set_at(set, i);
+		const struct source *old = before ? source_set_by_id(before, source->id) : NULL;
+
+		id_set_add(known, source->id);
+		if (old && is_same(old, source))
+			continue;
+		columns_put(&columns, source);
+		if (columns.n == AT_ONCE)
+			r = columns_send(&columns, db, write_sql, err);
+	}
+	if (r == 0)
+		r = columns_send(&columns, db, write_sql, err);
+	columns_fini(&columns);
+	return r;
+}
+
+int sources_insert(struct db *db, const struct source *sources, size_t n, struct err *err)
+{
+	struct columns columns;
+	int r;
+
+	columns_init(&columns);
+	for (size_t i = 0; i < n; i++)
+		columns_put(&columns, &sources[i]);
+	r = columns_send(&columns, db, insert_sql, err);
+	columns_fini(&columns);
+	return r;
+}
+
+int sources_find_token(struct db *db, struct str token, struct uuid *out, struct err *err)
+{
+	const struct db_param params[] = { DB_STR(token) };
+	struct db_result *result;
+	int r;
+
+	if (!token.p)
+		return 0;
+	r = db_query(db, "SELECT id FROM source WHERE token = lower($1) LIMIT 1", params, 1,
+		     &result, err);
+	if (r < 0)
+		return r;
+	r = db_rows(result) == 1;
+	if (r == 1)
+		*out = db_get_uuid(result, 0, 0);
+	db_result_free(result);
+	return r;
+}
