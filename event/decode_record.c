@@ -187,9 +187,8 @@ static struct str link_text(struct record *r, const json_t *value)
 
 	if (json_is_string(value))
 		return value_text(r->d, value, (struct str){ 0 }, &r->event->quirks);
-	if (json_is_array(value))
-		return json_array_size(value) == 0 ? (struct str){ 0 }
-						   : link_text(r, json_array_get(value, 0));
+	if (json_is_array(value) && json_array_size(value) > 0)
+		return link_text(r, json_array_get(value, 0));
 	if (!json_is_object(value))
 		return (struct str){ 0 };
 	decode_properties(value, names, ARRAY_LEN(names), found, &n_unknown, &r->event->quirks);

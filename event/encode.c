@@ -25,17 +25,19 @@ static void put_plain(struct strbuf *out, const char *key, const char *text)
 	strbuf_put_char(out, '"');
 }
 
-static void put_source(struct strbuf *out, struct uuid id, const struct source *source)
+/* A source that enrolled with this very event may not be in the reader's set yet: its name is then
+ * what it will be, the peer's address. */
+static void put_source(struct strbuf *out, const struct entry *entry, const struct source *source)
 {
 	char text[UUID_TEXT_BYTES];
 
 	strbuf_put_text(out, ",\"source\":{");
-	if (!uuid_is_zero(id)) {
+	if (!uuid_is_zero(entry->source)) {
 		strbuf_put_text(out, "\"id\":\"");
-		strbuf_put_text(out, uuid_format(id, text));
+		strbuf_put_text(out, uuid_format(entry->source, text));
 		strbuf_put_char(out, '"');
+		put_text(out, "name", source ? source->name : entry->peer);
 		if (source) {
-			put_text(out, "name", source->name);
 			put_text(out, "site", source->site);
 			put_text(out, "rack", source->rack);
 		}
@@ -109,7 +111,7 @@ void entry_encode(struct strbuf *out, const struct entry *entry, const struct so
 	const struct event *event = &entry->event;
 
 	put_head(out, entry);
-	put_source(out, entry->source, source);
+	put_source(out, entry, source);
 	put_plain(out, "Category", category_name(event->category));
 	put_text(out, "EventId", event->event_id);
 	put_text(out, "EventTimestamp", event->event_timestamp);

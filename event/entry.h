@@ -23,6 +23,7 @@ struct entry {
 	struct uuid delivery;
 	struct uuid source;
 	int64_t received_us;
+	struct str peer; /* address it came from; p NULL for what was read back from the log */
 	struct event event;
 };
 
@@ -46,7 +47,8 @@ struct wording {
 	struct str language;   /* p NULL: unknown (the sender's own text) */
 };
 
-/* The contract's Entry as JSON. `source` NULL: only its id is shown; `wording` NULL: the stored
+/* The contract's Entry as JSON. `source` NULL: its id and the peer's
+ * address are shown; `wording` NULL: the stored
  * text. Absent facts are absent; seq 0 is written null. */
 void entry_encode(struct strbuf *out, const struct entry *entry, const struct source *source,
 		  const struct wording *wording);
