@@ -1,0 +1,342 @@
+#include "api/api.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "api/api_priv.h"
+#include "api/auth.h"
+#include "api/limits.h"
+#include "api/log_entry.h"
+#include "api/reply.h"
+#include "api/service_root.h"
+#include "api/sessions.h"
+#include "api/websocket.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/loop.h"
+#include "base/mem.h"
+#include "base/metrics.h"
+#include "base/slot.h"
+#include "base/thread.h"
+#include "event/source_set.h"
+#include "stream/words.h"
+
+#define METRICS_MAX_BYTES (4u << 20)
+#define OPENMETRICS_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+typedef void route_fn(struct api *api, const struct target *target);
+
+enum route_access { ACCESS_OPEN, ACCESS_LOGIN, ACCESS_METRICS, ACCESS_STREAM };
+
+/* A path, or a path with anything behind it. GET implies HEAD. */
+struct route {
+	const char *path;
+	bool with_rest;
+	enum http_method method;
+	enum route_access access;
+	const char *allow;
+	route_fn *fn;
+};
+
+static void get_healthy(struct api *api, const struct target *target);
+static void get_ready(struct api *api, const struct target *target);
+static void get_metrics(struct api *api, const struct target *target);
+static void open_session(struct api *api, const struct target *target);
+static void close_session(struct api *api, const struct target *target);
+static void get_resource(struct api *api, const struct target *target);
+
+#define SESSIONS_PATH "/redfish/v1/SessionService/Sessions"
+
+static const struct route routes[] = {
+	{ "/-/healthy", false, HTTP_GET, ACCESS_OPEN, "GET, HEAD", get_healthy },
+	{ "/-/ready", false, HTTP_GET, ACCESS_OPEN, "GET, HEAD", get_ready },
+	{ "/metrics", false, HTTP_GET, ACCESS_METRICS, "GET, HEAD", get_metrics },
+	{ "/stream", false, HTTP_GET, ACCESS_STREAM, "GET", stream_get },
+	{ "/redfish", false, HTTP_GET, ACCESS_OPEN, "GET, HEAD", get_resource },
+	{ "/redfish/v1", false, HTTP_GET, ACCESS_OPEN, "GET, HEAD", get_resource },
+	{ LOG_ENTRIES_PATH, false, HTTP_GET, ACCESS_LOGIN, "GET, HEAD", entries_get },
+	{ LOG_ENTRIES_PATH "/", true, HTTP_GET, ACCESS_LOGIN, "GET, HEAD", entries_get_one },
+	{ SESSIONS_PATH, false, HTTP_POST, ACCESS_OPEN, "GET, HEAD, POST", open_session },
+	{ SESSIONS_PATH "/", true, HTTP_DELETE, ACCESS_LOGIN, "DELETE", close_session },
+	/* Everything else below is looked up among the fixed resources. */
+	{ "/redfish/v1/", true, HTTP_GET, ACCESS_LOGIN, "GET, HEAD", get_resource },
+};
+
+static void on_head(struct http_request *request, void *ctx);
+static void on_request(struct http_request *request, void *ctx);
+static void on_answers(struct mailbox_item *first, void *ctx);
+static void on_turn_end(void *ctx);
+static void *run(void *ctx);
+static void api_free(struct api *api);
+
+static bool token_is_valid(void *ctx, struct str token)
+{
+	return auth_token_is_valid(ctx, token);
+}
+
+/* The engine counts a TLS stream itself; a plain socket it handed out is given back here. */
+static void plain_stream_closed(void *ctx, struct str peer)
+{
+	struct api *api = ctx;
+
+	http_takeover_closed(api->shared, peer);
+}
+
+static int open_server(struct api *api, struct err *err)
+{
+	const struct api_config *config = &api->config;
+	const struct http_handler handler = { .on_head = on_head, .on_request = on_request, .ctx = api };
+	int r;
+
+	r = loop_new(&api->loop, err);
+	if (r == 0)
+		r = http_server_new(api->loop, api->shared, &handler, &api->server, err);
+	for (size_t i = 0; r == 0 && i < config->n_addresses; i++)
+		r = http_server_listen(api->server, &config->addresses[i], err);
+	if (r < 0)
+		return r;
+	r = mailbox_attach(api->answers, api->loop, on_answers, api);
+	if (r < 0)
+		return err_set(err, r, "api: cannot watch the answers' mailbox");
+	loop_on_turn_end(api->loop, on_turn_end, api);
+	return 0;
+}
+
+int api_start(const struct api_config *config, struct api **out, struct err *err)
+{
+	struct api *api = xcalloc(1, sizeof(*api));
+	struct http_limits limits = http_default_limits;
+	struct websocket_config websocket;
+	int r;
+
+	limits.max_connections = API_MAX_CONNECTIONS;
+	limits.max_connections_per_peer = API_MAX_PER_PEER;
+	limits.max_body_bytes = API_MAX_BODY_BYTES;
+	limits.max_body_bytes_total = API_MAX_BODY_TOTAL;
+	api->config = *config;
+	api->shared = http_shared_new(&limits, "api");
+	api->auth = auth_new(config->admin_user, config->admin_hash);
+	api->words = words_new(config->registries, config->default_language);
+	api->answers = mailbox_new(SIZE_MAX); /* bounded by the pool's QUERY_MAX_JOBS */
+	slot_refresh(config->sources, &api->sources, &api->sources_version);
+	websocket = (struct websocket_config){ .feed = config->feed,
+					       .sources = config->sources,
+					       .registries = config->registries,
+					       .default_language = config->default_language,
+					       .token_valid = token_is_valid,
+					       .token_ctx = api->auth,
+					       .closed = plain_stream_closed,
+					       .closed_ctx = api };
+	r = websocket_start(&websocket, &api->websocket, err);
+	if (r == 0)
+		r = open_server(api, err);
+	if (r == 0)
+		r = thread_start(&api->thread, "api", run, api, err);
+	api->started = r == 0;
+	if (r < 0) {
+		api_free(api);
+		return r;
+	}
+	*out = api;
+	return 0;
+}
+
+void api_stop(struct api *api, int timeout_ms)
+{
+	struct timespec until;
+
+	if (!api)
+		return;
+	atomic_store(&api->draining, true);
+	mailbox_wake(api->answers);
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += timeout_ms / 1000;
+	if (pthread_clockjoin_np(api->thread, NULL, CLOCK_MONOTONIC, &until) != 0) {
+		loop_stop(api->loop);
+		pthread_join(api->thread, NULL);
+	}
+	api_free(api);
+}
+
+static void api_free(struct api *api)
+{
+	websocket_stop(api->websocket);
+	http_server_free(api->server);
+	if (api->loop)
+		mailbox_detach(api->answers);
+	mailbox_free(api->answers);
+	loop_free(api->loop);
+	http_shared_free(api->shared);
+	words_free(api->words);
+	auth_free(api->auth);
+	source_set_unref(api->sources);
+	free(api);
+}
+
+static void *run(void *ctx)
+{
+	struct api *api = ctx;
+
+	loop_run(api->loop);
+	return NULL;
+}
+
+static void on_answers(struct mailbox_item *first, void *ctx)
+{
+	struct api *api = ctx;
+
+	while (first) {
+		struct mailbox_item *next = first->next;
+
+		api->n_jobs--;
+		entries_answer(api, first);
+		first = next;
+	}
+}
+
+static void on_turn_end(void *ctx)
+{
+	struct api *api = ctx;
+
+	if (!atomic_load(&api->draining))
+		return;
+	if (!api->drain_begun) {
+		api->drain_begun = true;
+		http_server_stop_accepting(api->server);
+		http_server_drain(api->server);
+	}
+	if (api->n_jobs == 0 && http_server_is_idle(api->server))
+		loop_stop(api->loop);
+}
+
+/* --- requests --------------------------------------------------------------------------------- */
+
+static struct str without_slash(struct str path)
+{
+	while (path.len > 1 && path.p[path.len - 1] == '/')
+		path.len--;
+	return path;
+}
+
+/* The route of `path`: with the right method when there is one, else any (for its Allow). */
+static const struct route *find_route(struct str path, enum http_method method)
+{
+	const struct route *other = NULL;
+
+	if (method == HTTP_HEAD)
+		method = HTTP_GET;
+	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
+		struct str pattern = str_of(routes[i].path);
+		bool fits = routes[i].with_rest ?
+				    str_starts_with(path, pattern) && path.len > pattern.len :
+				    str_eq(without_slash(path), pattern);
+
+		if (!fits)
+			continue;
+		if (routes[i].method == method)
+			return &routes[i];
+		if (!other)
+			other = &routes[i];
+	}
+	return other;
+}
+
+/* False when the request was refused (and answered). */
+static bool may_enter(struct api *api, struct http_request *request, enum route_access access)
+{
+	if (access == ACCESS_OPEN || access == ACCESS_STREAM)
+		return true; /* the stream's door also lets in those who show a token later */
+	if (access == ACCESS_METRICS && api->config.metrics_public)
+		return true;
+	if (auth_check(api->auth, request) == AUTH_OK)
+		return true;
+	reply_error(request, 401, "ResourceAtUriUnauthorized", NULL,
+		    "Log in: by HTTP Basic, or with a session token in X-Auth-Token or Authorization: "
+		    "Bearer.");
+	return false;
+}
+
+static void on_head(struct http_request *request, void *ctx)
+{
+	struct api *api = ctx;
+	enum http_method method = http_request_method(request);
+	const struct route *route = find_route(http_request_path(request), method);
+
+	if (!route) {
+		reply_error(request, 404, "ResourceMissingAtURI", NULL,
+			    "There is nothing at this path. The service begins at /redfish/v1/.");
+		return;
+	}
+	if (!may_enter(api, request, route->access))
+		return;
+	if (route->method != (method == HTTP_HEAD ? HTTP_GET : method))
+		reply_error(request, 405, "OperationNotAllowed", route->allow,
+			    "This resource takes %s.", route->allow);
+}
+
+static void on_request(struct http_request *request, void *ctx)
+{
+	struct api *api = ctx;
+	struct str path = http_request_path(request);
+	const struct route *route = find_route(path, http_request_method(request));
+	struct target target = { .request = request, .query = http_request_query(request) };
+
+	slot_refresh(api->config.sources, &api->sources, &api->sources_version);
+	if (route->with_rest) {
+		size_t n = strlen(route->path);
+
+		target.rest = without_slash((struct str){ path.p + n, path.len - n });
+	}
+	route->fn(api, &target);
+}
+
+static void get_healthy(struct api *api, const struct target *target)
+{
+	reply_json(target->request, 200, NULL, STR("{\"status\":\"ok\"}"));
+}
+
+static void get_ready(struct api *api, const struct target *target)
+{
+	if (api->config.is_ready(api->config.is_ready_ctx))
+		reply_json(target->request, 200, NULL, STR("{\"status\":\"ready\"}"));
+	else
+		reply_json(target->request, 503, NULL,
+			   STR("{\"status\":\"not ready\",\"why\":\"the log cannot be reached; events "
+			       "are kept in the journal\"}"));
+}
+
+static void get_metrics(struct api *api, const struct target *target)
+{
+	struct strbuf page;
+
+	strbuf_init(&page, METRICS_MAX_BYTES);
+	metrics_write(&page);
+	reply_text(target->request, 200, OPENMETRICS_TYPE, strbuf_str(&page));
+	strbuf_fini(&page);
+}
+
+static void get_resource(struct api *api, const struct target *target)
+{
+	struct str path = without_slash(http_request_path(target->request));
+	struct strbuf body;
+
+	strbuf_init(&body, API_PAGE_MAX_BYTES);
+	if (service_root_encode(&body, path))
+		reply_json(target->request, 200, "GET, HEAD", strbuf_str(&body));
+	else
+		reply_error(target->request, 404, "ResourceMissingAtURI", NULL,
+			    "There is no resource at '%.*s'.", STR_ARG(path));
+	strbuf_fini(&body);
+}
+
+static void open_session(struct api *api, const struct target *target)
+{
+	sessions_open(api->auth, target->request);
+}
+
+static void close_session(struct api *api, const struct target *target)
+{
+	sessions_close(api->auth, target->request, target->rest);
+}

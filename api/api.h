@@ -1,0 +1,39 @@
+/* API: the operators' door on :9443, never shared with BMC deliveries.
+ *
+ * One worker thread with the same HTTP engine: authentication, routing, Redfish resources,
+ * metrics; /stream is handed to websocket.c. Reads go to the query pool and come back by mailbox.
+ */
+#ifndef API_API_H
+#define API_API_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/str.h"
+#include "http/server.h"
+
+struct api;
+struct err;
+struct feed;
+struct query_pool;
+struct slot;
+
+struct api_config {
+	const struct http_address *addresses;
+	size_t n_addresses;
+	bool metrics_public;
+	const char *admin_user;	 /* "admin" */
+	struct str admin_hash;	 /* crypt(3) form */
+	struct slot *sources;	 /* of struct source_set */
+	struct slot *registries; /* of struct registry_set */
+	const char *default_language;
+	struct feed *feed;
+	struct query_pool *pool;
+	bool (*is_ready)(void *ctx); /* log reachable: /-/ready */
+	void *is_ready_ctx;
+};
+
+int api_start(const struct api_config *config, struct api **out, struct err *err);
+void api_stop(struct api *api, int timeout_ms); /* tells stream clients goodbye; NULL is allowed */
+
+#endif

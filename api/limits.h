@@ -1,0 +1,15 @@
+/* Caps of the operators' door. */
+#ifndef API_LIMITS_H
+#define API_LIMITS_H
+
+#define API_MAX_CONNECTIONS 16384
+#define API_MAX_PER_PEER 4096		       /* a proxy in front of all operators */
+#define API_MAX_BODY_BYTES (4u << 20)
+#define API_MAX_BODY_TOTAL (64u << 20)
+#define API_MAX_SESSIONS 1024
+#define API_SESSION_TIMEOUT_US (30 * 60 * 1000000ll) /* without a request */
+#define API_PAGE_DEFAULT 1000		       /* entries of a page when $top is absent */
+#define API_PAGE_MAX 10000		       /* and at most */
+#define API_PAGE_MAX_BYTES (256u << 20)	       /* of one answer */
+
+#endif

@@ -1,0 +1,41 @@
+/* Stream hub: fans the feed out to the subscribers of one thread.
+ *
+ * Subscribers that want the same (language, filter) are one audience: each event is matched and
+ * written once for all of its live members, who share the frame. A member that does not take its
+ * frames leaves, reads the feed (ring, then pages of the log) at its own pace, and joins again
+ * when it has caught up. No sockets here: whoever owns them asks subscriber_next() when one can
+ * be written. Thread: the one that made it.
+ */
+#ifndef API_STREAM_HUB_H
+#define API_STREAM_HUB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/str.h"
+
+struct feed;
+struct slot;
+struct stream_hub;
+
+struct stream_hub_config {
+	struct feed *feed;
+	struct slot *sources;
+	struct slot *registries;
+	const char *default_language;
+	bool (*token_valid)(void *ctx, struct str token);
+	void *token_ctx;
+	/* The subscriber has (or may have) something for its socket; `ctx` is the subscriber's. */
+	void (*wants_write)(void *ctx);
+	int64_t position_us; /* between positions of a filtered stream */
+};
+
+struct stream_hub *stream_hub_new(const struct stream_hub_config *config);
+void stream_hub_free(
+	struct stream_hub *hub);           /* its subscribers are freed before; NULL is allowed */
+int stream_hub_fd(struct stream_hub *hub); /* readable: call stream_hub_turn() */
+/* Take what the feed has, up to a share; the rest makes the descriptor readable again. */
+void stream_hub_turn(struct stream_hub *hub);
+void stream_hub_tick(struct stream_hub *hub); /* about once a second: positions, tries again, lag */
+
+#endif

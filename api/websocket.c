@@ -1,0 +1,503 @@
+/* The websocket thread: libwebsockets' poll loop, with two mailboxes beside its sockets: adopted
+ * connections, and the stream hub's inbox. Only what libwebsockets 4.1.6 and 4.3 share is used. */
+#include "api/websocket.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <libwebsockets.h>
+#include <linux/sockios.h>
+
+#include "api/frame.h"
+#include "api/stream_hub.h"
+#include "api/stream_limits.h"
+#include "api/subscriber.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mailbox.h"
+#include "base/mem.h"
+#include "base/metrics.h"
+#include "base/thread.h"
+
+#define TOKEN_US        (5 * CLOCK_US_PER_S)
+#define STALL_US        (60 * CLOCK_US_PER_S)
+#define TICK_US         (1 * CLOCK_US_PER_S)
+#define GOODBYE_US      (1 * CLOCK_US_PER_S)
+#define PING_S          30
+#define SILENCE_S       300 /* without an answer to a ping: a slow reader sees it late */
+#define MAX_ADOPTIONS   1024
+#define WRITES_PER_TURN 8 /* of one client, before others have a turn */
+/* 0 would cut every write at rx_buffer_size. */
+#define TX_PACKET_BYTES (1u << 20)
+/* Above it libwebsockets takes the limit for a mistake and refuses descriptors from 2560 up. */
+#define MAX_OPEN_FILES 10000000
+
+static_assert(FRAME_ROOM >= LWS_PRE, "the header must fit in front of a frame");
+
+struct client {
+	struct mailbox_item item; /* to the websocket thread */
+	struct websocket *websocket;
+	struct client *next, **link;
+	int fd; /* until adopted */
+	char *query, *language, *peer;
+	struct strbuf request;
+	bool authenticated;
+	bool plain; /* a socket of the peer itself, not the end of a pair */
+
+	struct lws *wsi;               /* NULL: not adopted yet */
+	struct subscriber *subscriber; /* NULL: handshake not done yet */
+	struct strbuf message;         /* being put together from fragments */
+	int64_t progress_us; /* monotonic: when it last took a byte, or nothing was owed */
+	int out_bytes;       /* in the kernel, not taken yet, at the last tick */
+	bool wrote;          /* since the last tick */
+};
+
+struct websocket {
+	struct websocket_config config;
+	struct lws_context *context;
+	struct lws_vhost *vhost;
+	struct stream_hub *hub;
+	struct mailbox *adoptions;
+	pthread_t thread;
+	atomic_bool stopping;
+
+	/* websocket thread only */
+	struct client *clients, *adopting;
+	size_t n_clients;
+	lws_sorted_usec_list_t tick;
+	bool tick_due;
+};
+
+static lws_callback_function on_event;
+
+static const struct lws_protocols protocols[] = {
+	{ .name = "rfevents.v1",
+	  .callback = on_event,
+	  .rx_buffer_size = STREAM_MAX_MESSAGE_BYTES,
+	  .tx_packet_size = TX_PACKET_BYTES },
+	{ .name = NULL },
+};
+
+/* --- clients -----------------------------------------------------------------------------------
+ */
+
+static void client_free(struct client *client)
+{
+	struct websocket *websocket = client->websocket;
+
+	if (client->link) {
+		*client->link = client->next;
+		if (client->next)
+			client->next->link = client->link;
+		websocket->n_clients--;
+		metric_set(METRIC_STREAM_CLIENTS, "websocket", (double)websocket->n_clients);
+	}
+	subscriber_free(client->subscriber);
+	if (client->fd >= 0)
+		close(client->fd);
+	if (client->plain && websocket->config.closed)
+		websocket->config.closed(websocket->config.closed_ctx, str_of(client->peer));
+	strbuf_fini(&client->request);
+	strbuf_fini(&client->message);
+	free(client->query);
+	free(client->language);
+	free(client->peer);
+	free(client);
+}
+
+static void wants_write(void *ctx)
+{
+	struct client *client = ctx;
+
+	lws_callback_on_writable(client->wsi);
+}
+
+static void client_established(struct client *client)
+{
+	struct websocket *websocket = client->websocket;
+
+	client->subscriber = subscriber_new(websocket->hub, str_of(client->language),
+					    client->authenticated, client);
+	client->progress_us = clock_monotonic_us();
+	if (!client->authenticated)
+		lws_set_timer_usecs(client->wsi, websocket->config.token_us);
+	subscriber_start(client->subscriber, str_of(client->query));
+}
+
+static void client_receive(struct client *client, struct str piece)
+{
+	if (lws_is_first_fragment(client->wsi))
+		strbuf_reset(&client->message);
+	if (lws_frame_is_binary(client->wsi)) {
+		subscriber_refuse(client->subscriber, CLOSE_UNSUPPORTED, "bad_request",
+				  "Messages are text, not binary.");
+		return;
+	}
+	strbuf_put(&client->message, piece);
+	if (client->message.failed) {
+		subscriber_refuse(client->subscriber, CLOSE_TOO_BIG, "too_big",
+				  "A message has at most 8192 bytes.");
+		return;
+	}
+	if (!lws_is_final_fragment(client->wsi) || lws_remaining_packet_payload(client->wsi) > 0)
+		return;
+	subscriber_receive(client->subscriber, strbuf_str(&client->message));
+	strbuf_fini(&client->message);
+	strbuf_init(&client->message, STREAM_MAX_MESSAGE_BYTES);
+}
+
+/* 0, or -1: close. */
+static int client_write(struct client *client)
+{
+	for (int i = 0; i < WRITES_PER_TURN && !lws_partial_buffered(client->wsi); i++) {
+		struct frame *frame = subscriber_next(client->subscriber);
+		int code, n;
+
+		if (!frame) {
+			code = subscriber_close_code(client->subscriber);
+			if (code)
+				lws_close_reason(client->wsi, (enum lws_close_status)code, NULL, 0);
+			return code ? -1 : 0;
+		}
+		n = lws_write(client->wsi, (unsigned char *)frame_text(frame), frame->n_bytes,
+			      LWS_WRITE_TEXT);
+		client->wrote = true;
+		frame_unref(frame);
+		if (n < 0)
+			return -1;
+	}
+	lws_callback_on_writable(client->wsi);
+	return 0;
+}
+
+static void client_token_late(struct client *client)
+{
+	if (!subscriber_is_proved(client->subscriber))
+		subscriber_refuse(client->subscriber, CLOSE_UNAUTHORIZED, "unauthorized",
+				  "No token came in time.");
+}
+
+static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+		    size_t len)
+{
+	struct client *client = wsi ? lws_get_opaque_user_data(wsi) : NULL;
+	struct websocket *websocket;
+
+	switch (reason) {
+	case LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED:
+		websocket = lws_context_user(lws_get_context(wsi));
+		lws_set_opaque_user_data(wsi, websocket->adopting);
+		websocket->adopting->wsi = wsi;
+		websocket->adopting->fd = -1;
+		break;
+	case LWS_CALLBACK_ESTABLISHED: client_established(client); break;
+	case LWS_CALLBACK_RECEIVE: client_receive(client, (struct str){ in ? in : "", len }); break;
+	case LWS_CALLBACK_SERVER_WRITEABLE: return client_write(client);
+	case LWS_CALLBACK_TIMER: client_token_late(client); break;
+	case LWS_CALLBACK_WSI_DESTROY:
+		if (client)
+			client_free(client);
+		break;
+	/* Only upgrades come here. */
+	case LWS_CALLBACK_HTTP: return -1;
+	default: break;
+	}
+	return 0;
+}
+
+/* --- adoption ----------------------------------------------------------------------------------
+ */
+
+static bool is_unproved(const struct client *client)
+{
+	return client->subscriber ? !subscriber_is_proved(client->subscriber)
+				  : !client->authenticated;
+}
+
+static bool may_enter(const struct websocket *websocket, const struct client *client)
+{
+	size_t n = 0;
+
+	if (websocket->n_clients >= STREAM_MAX_CLIENTS)
+		return false;
+	if (client->authenticated)
+		return true;
+	for (const struct client *c = websocket->clients; c; c = c->next)
+		n += is_unproved(c) && strcmp(c->peer, client->peer) == 0;
+	return n < STREAM_MAX_UNPROVED_PER_PEER;
+}
+
+static void adopt(struct websocket *websocket, struct client *client)
+{
+	int fd = client->fd;
+
+	if (atomic_load(&websocket->stopping) || !may_enter(websocket, client)) {
+		client_free(client);
+		return;
+	}
+	client->next = websocket->clients;
+	client->link = &websocket->clients;
+	if (client->next)
+		client->next->link = &client->next;
+	websocket->clients = client;
+	websocket->n_clients++;
+	metric_set(METRIC_STREAM_CLIENTS, "websocket", (double)websocket->n_clients);
+	websocket->adopting = client;
+	/* The handshake may be done, and undone, within the call: the client may be gone after it.
+	 */
+	if (!lws_adopt_socket_vhost_readbuf(websocket->vhost, fd, client->request.p,
+					    client->request.len) &&
+	    websocket->clients == client && !client->wsi) {
+		client->fd = -1; /* closed there */
+		client_free(client);
+	}
+	websocket->adopting = NULL;
+}
+
+static void take_adoptions(struct websocket *websocket)
+{
+	struct mailbox_item *item = mailbox_take(websocket->adoptions);
+
+	while (item) {
+		struct mailbox_item *next = item->next;
+
+		adopt(websocket, CONTAINER_OF(item, struct client, item));
+		item = next;
+	}
+}
+
+static bool is_plain(int fd)
+{
+	struct sockaddr_storage address = { .ss_family = AF_UNIX };
+	socklen_t n_bytes = sizeof(address);
+
+	return getsockname(fd, (struct sockaddr *)&address, &n_bytes) == 0 &&
+	       address.ss_family != AF_UNIX;
+}
+
+int websocket_adopt(struct websocket *websocket, int fd, struct str request, struct str query,
+		    struct str language, struct str peer, bool authenticated, struct err *err)
+{
+	struct client *client = xcalloc(1, sizeof(*client));
+
+	client->websocket = websocket;
+	client->fd = fd;
+	client->authenticated = authenticated;
+	client->plain = is_plain(fd);
+	client->query = xstrndup(query);
+	client->language = xstrndup(language);
+	client->peer = xstrndup(peer);
+	strbuf_init(&client->message, STREAM_MAX_MESSAGE_BYTES);
+	strbuf_init(&client->request, request.len);
+	strbuf_put(&client->request, request);
+	if (mailbox_put(websocket->adoptions, &client->item))
+		return 0;
+	client->fd = -1;
+	client->plain = false;
+	client_free(client);
+	return err_set(err, -EAGAIN, "too many stream connections arrive at once");
+}
+
+/* --- thread ------------------------------------------------------------------------------------
+ */
+
+/* A client that is owed data and reads no byte of it. What the peer has not taken stays in the
+ * socket's queue; a change of it, or room to write, is a byte read. */
+static bool is_stalled(struct client *client, int64_t now_us)
+{
+	int out_bytes = 0;
+	bool owed;
+
+	if (ioctl(lws_get_socket_fd(client->wsi), SIOCOUTQ, &out_bytes) < 0)
+		out_bytes = 0;
+	owed = out_bytes > 0 || subscriber_is_owed(client->subscriber) ||
+	       lws_partial_buffered(client->wsi);
+	if (!owed || client->wrote || out_bytes != client->out_bytes)
+		client->progress_us = now_us;
+	client->wrote = false;
+	client->out_bytes = out_bytes;
+	return now_us - client->progress_us >= client->websocket->config.stall_us;
+}
+
+static void tick(struct websocket *websocket)
+{
+	int64_t now_us = clock_monotonic_us();
+
+	websocket->tick_due = false;
+	for (struct client *c = websocket->clients; c; c = c->next) {
+		if (!c->subscriber || !is_stalled(c, now_us))
+			continue;
+		log_info("api", "stream client reads nothing, closed", LOG_T("peer", c->peer));
+		lws_set_timeout(c->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
+	}
+	stream_hub_tick(websocket->hub);
+}
+
+static void on_tick(lws_sorted_usec_list_t *timer)
+{
+	struct websocket *websocket = CONTAINER_OF(timer, struct websocket, tick);
+
+	websocket->tick_due = true;
+	lws_sul_schedule(websocket->context, 0, &websocket->tick, on_tick, TICK_US);
+}
+
+static void say_goodbye(struct websocket *websocket)
+{
+	int64_t until_us = clock_monotonic_us() + GOODBYE_US;
+
+	for (struct client *c = websocket->clients; c; c = c->next)
+		if (c->subscriber)
+			subscriber_end(c->subscriber, CLOSE_GOING_AWAY);
+	while (websocket->clients && clock_monotonic_us() < until_us) {
+		lws_service(websocket->context, 0);
+		take_adoptions(websocket);
+	}
+}
+
+static void *websocket_thread(void *ctx)
+{
+	struct websocket *websocket = ctx;
+
+	lws_sul_schedule(websocket->context, 0, &websocket->tick, on_tick, TICK_US);
+	while (!atomic_load(&websocket->stopping)) {
+		lws_service(websocket->context, 0);
+		take_adoptions(websocket);
+		stream_hub_turn(websocket->hub);
+		if (websocket->tick_due)
+			tick(websocket);
+	}
+	say_goodbye(websocket);
+	return NULL;
+}
+
+/* --- start and stop ----------------------------------------------------------------------------
+ */
+
+static void emit(int level, const char *line)
+{
+	struct str text = str_trim(str_of(line));
+
+	/* Said at error level for every adoption that goes well. */
+	if (str_find(text, STR("calling service")) < text.len)
+		return;
+	if (level == LLL_ERR)
+		log_warn("api", "libwebsockets", LOG_S("said", text));
+	else
+		log_debug("api", "libwebsockets", LOG_S("said", text));
+}
+
+/* Its loop watches a mailbox through a descriptor of its own, which it will close. */
+static int watch(struct websocket *websocket, int fd, struct err *err)
+{
+	lws_sock_file_fd_type copy = { .filefd = dup(fd) };
+
+	if (copy.filefd < 0)
+		return err_set(err, -errno, "stream: no descriptor: %s", strerror(errno));
+	if (!lws_adopt_descriptor_vhost(websocket->vhost, LWS_ADOPT_RAW_FILE_DESC, copy,
+					protocols[0].name, NULL))
+		return err_set(err, -ENOMEM, "stream: libwebsockets does not watch a mailbox");
+	return 0;
+}
+
+static int open_context(struct websocket *websocket, struct err *err)
+{
+	static const lws_retry_bo_t policy = { .secs_since_valid_ping = PING_S,
+					       .secs_since_valid_hangup = SILENCE_S };
+	struct lws_context_creation_info info = {
+		.port = CONTEXT_PORT_NO_LISTEN,
+		.protocols = protocols,
+		.gid = (gid_t)-1,
+		.uid = (uid_t)-1,
+		.options = LWS_SERVER_OPTION_VALIDATE_UTF8,
+		.user = websocket,
+		.retry_and_idle_policy = &policy,
+		.vhost_name = "stream",
+	};
+
+	if (sysconf(_SC_OPEN_MAX) > MAX_OPEN_FILES)
+		log_warn("api", "limit of open files is too high for the stream: set it below",
+			 LOG_I("limit", MAX_OPEN_FILES));
+	lws_set_log_level(LLL_ERR | LLL_WARN, emit);
+	websocket->context = lws_create_context(&info);
+	if (!websocket->context)
+		return err_set(err, -ENOMEM, "stream: libwebsockets did not start");
+	websocket->vhost = lws_get_vhost_by_name(websocket->context, "stream");
+	if (!websocket->vhost)
+		return err_set(err, -ENOMEM, "stream: libwebsockets has no host");
+	return 0;
+}
+
+/* What is left after the thread, or of a start that failed. */
+static void websocket_free(struct websocket *websocket)
+{
+	struct mailbox_item *item = mailbox_take(websocket->adoptions);
+
+	if (websocket->context)
+		lws_context_destroy(websocket->context);
+	while (item) {
+		struct mailbox_item *next = item->next;
+
+		client_free(CONTAINER_OF(item, struct client, item));
+		item = next;
+	}
+	while (websocket->clients)
+		client_free(websocket->clients);
+	stream_hub_free(websocket->hub);
+	mailbox_free(websocket->adoptions);
+	free(websocket);
+}
+
+int websocket_start(const struct websocket_config *config, struct websocket **out, struct err *err)
+{
+	struct websocket *websocket = xcalloc(1, sizeof(*websocket));
+	struct stream_hub_config hub = {
+		.feed = config->feed,
+		.sources = config->sources,
+		.registries = config->registries,
+		.default_language = config->default_language,
+		.token_valid = config->token_valid,
+		.token_ctx = config->token_ctx,
+		.wants_write = wants_write,
+		.position_us = config->position_us,
+	};
+	int r;
+
+	websocket->config = *config;
+	if (!config->token_us)
+		websocket->config.token_us = TOKEN_US;
+	if (!config->stall_us)
+		websocket->config.stall_us = STALL_US;
+	websocket->adoptions = mailbox_new(MAX_ADOPTIONS);
+	websocket->hub = stream_hub_new(&hub);
+	r = open_context(websocket, err);
+	if (r == 0)
+		r = watch(websocket, mailbox_fd(websocket->adoptions), err);
+	if (r == 0)
+		r = watch(websocket, stream_hub_fd(websocket->hub), err);
+	if (r == 0)
+		r = thread_start(&websocket->thread, "websocket", websocket_thread, websocket, err);
+	if (r < 0) {
+		websocket_free(websocket);
+		return r;
+	}
+	*out = websocket;
+	return 0;
+}
+
+void websocket_stop(struct websocket *websocket)
+{
+	if (!websocket)
+		return;
+	atomic_store(&websocket->stopping, true);
+	mailbox_wake(websocket->adoptions);
+	pthread_join(websocket->thread, NULL);
+	websocket_free(websocket);
+}

@@ -1,0 +1,694 @@
+#include "websocket_client.h"
+
+static void test_hello_then_live(void **state)
+{
+	struct house house = open_house(1, 0);
+	struct client client = connect_client(&house, "", true);
+	json_t *message, *entry;
+
+	expect_hello(&client, EPOCH_A, 1, 0);
+	send_text(&client, "{\"type\":\"subscribe\"}");
+	expect_number(&client, "caught_up", "seq", 0);
+	publish(&house, 1);
+	message = next_of_type(&client, "events");
+	entry = json_array_get(json_object_get(message, "events"), 0);
+	assert_int_equal(json_integer_value(json_object_get(entry, "seq")), 1);
+	assert_string_equal(json_string_value(json_object_get(entry, "MessageId")),
+			    "Power.1.2.PowerSupplyFailed");
+	assert_string_equal(
+		json_string_value(json_object_get(json_object_get(entry, "source"), "name")),
+		"rack7-n12");
+	json_decref(message);
+	client.last_seq = 1;
+	for (int i = 0; i < 100; i++)
+		publish(&house, (size_t)i % 5 + 1);
+	expect_events(&client, house.last_seq, 1, false);
+	assert_true(metric_read(METRIC_STREAM_CLIENTS, "websocket") == 1);
+	close_client(&client);
+	close_house(&house);
+	assert_true(metric_read(METRIC_STREAM_CLIENTS, "websocket") == 0);
+}
+
+/* Without a subprotocol, over TCP, and with the first message right behind the request. */
+static void test_ways_in(void **state)
+{
+	static const char subscribe[] = "{\"type\":\"subscribe\",\"after\":0}";
+	struct house house = open_house(1, 0);
+
+	n_closed = 0;
+	for (int way = 0; way < 4; way++) {
+		const char *protocol = way & 1 ? "x, rfevents.v1" : NULL;
+		struct client client;
+		struct strbuf behind;
+		int fds[2];
+
+		if (way & 2)
+			open_tcp(fds);
+		else
+			open_pair(fds);
+		publish(&house, 3);
+		strbuf_init(&behind, 1000);
+		put_frame(&behind, 0x80 | OPCODE_TEXT, str_of(subscribe));
+		client = connect_with(&house, fds, protocol, "", true, strbuf_str(&behind));
+		take_handshake(&client, protocol ? "Sec-WebSocket-Protocol: rfevents.v1" : NULL);
+		expect_hello(&client, EPOCH_A, 1, house.last_seq);
+		expect_events(&client, house.last_seq, 1, false);
+		expect_number(&client, "caught_up", "seq", house.last_seq);
+		strbuf_fini(&behind);
+		close_client(&client);
+	}
+	close_house(&house);
+	assert_int_equal(n_closed, 2);
+}
+
+struct resume_case {
+	const char *name, *query, *subscribe;
+	int64_t after; /* events follow from here to 1000 */
+};
+
+static const struct resume_case resume_cases[] = {
+	{ "from the oldest", "", "{\"type\":\"subscribe\",\"after\":0}", 0 },
+	{ "from the middle", "", "{\"type\":\"subscribe\",\"after\":500}", 500 },
+	{ "as text", "", "{\"type\":\"subscribe\",\"after\":\"999\"}", 999 },
+	{ "from the end", "", "{\"type\":\"subscribe\",\"after\":1000}", 1000 },
+	{ "live", "", "{\"type\":\"subscribe\",\"after\":\"live\"}", 1000 },
+	{ "with the epoch", "", "{\"type\":\"subscribe\",\"after\":7,\"epoch\":\"" EPOCH_A "\"}",
+	  7 },
+	{ "by the URL", "after=993", NULL, 993 },
+	{ "by the URL, with the epoch", "epoch=" EPOCH_A "&after=100", NULL, 100 },
+};
+
+static void test_resume(void **state)
+{
+	struct house house = open_house(1, 0);
+
+	publish(&house, 300);
+	publish(&house, 700);
+	for (size_t i = 0; i < ARRAY_LEN(resume_cases); i++) {
+		const struct resume_case *c = &resume_cases[i];
+		struct client client = connect_client(&house, c->query, true);
+
+		print_message("%s\n", c->name);
+		expect_hello(&client, EPOCH_A, 1, 1000);
+		if (c->subscribe)
+			send_text(&client, c->subscribe);
+		client.last_seq = c->after;
+		expect_events(&client, 1000, 1, false);
+		expect_number(&client, "caught_up", "seq", 1000);
+		close_client(&client);
+	}
+	close_house(&house);
+}
+
+static void test_filter_and_positions(void **state)
+{
+	struct websocket_config times = { .position_us = 200000 };
+	struct house house = open_house_with(1, 0, true, &times);
+	struct client client = connect_client(&house, "", true);
+	int64_t position = 0;
+
+	expect_hello(&client, EPOCH_A, 1, 0);
+	publish(&house, 31);
+	send_text(&client,
+		  "{\"type\":\"subscribe\",\"after\":0,\"filter\":\"Severity eq 'Critical'\"}");
+	expect_events(&client, 30, 3, false);
+	expect_number(&client, "caught_up", "seq", 31);
+	publish(&house, 10);
+	expect_events(&client, 39, 3, true);
+	/* What was filtered out is behind it too. */
+	while (position < 41) {
+		json_t *message = next_of_type(&client, "position");
+
+		position = json_integer_value(json_object_get(message, "seq"));
+		assert_true(position >= 31);
+		json_decref(message);
+	}
+	assert_int_equal(position, 41);
+	/* Another filter, from where it was. */
+	send_text(&client, "{\"type\":\"subscribe\",\"filter\":\"Severity eq 'OK'\"}");
+	do {
+		json_t *message = next_message(&client);
+
+		position = strcmp(json_string_value(json_object_get(message, "type")), "caught_up");
+		json_decref(message);
+	} while (position != 0);
+	publish(&house, 1);
+	client.last_seq = 42;
+	publish(&house, 1);
+	expect_events(&client, 43, 1, true);
+	close_client(&client);
+	close_house(&house);
+}
+
+struct refusal_case {
+	const char *name, *query, *message, *code, *words;
+};
+
+/* The connection stays after each of them. */
+static const struct refusal_case refusal_cases[] = {
+	{ "bad filter", "", "{\"type\":\"subscribe\",\"filter\":\"Severity eq\"}", "bad_filter",
+	  "column" },
+	{ "unknown name", "", "{\"type\":\"subscribe\",\"filter\":\"Colour eq 'red'\"}",
+	  "bad_filter", "column 1" },
+	{ "bad filter in the URL", "filter=Severity%20eq", NULL, "bad_filter", "column" },
+	{ "unknown type", "", "{\"type\":\"ping\"}", "unknown_type", "subscribe" },
+	{ "not JSON", "", "hello", "bad_request", "JSON" },
+	{ "negative seq", "", "{\"type\":\"subscribe\",\"after\":-3}", "bad_request", "after" },
+	{ "bad URL", "after=soon", NULL, "bad_request", "after" },
+	{ "another epoch", "", "{\"type\":\"subscribe\",\"after\":1,\"epoch\":\"" EPOCH_B "\"}",
+	  "epoch_changed", "epoch" },
+	{ "another epoch in the URL", "after=1&epoch=" EPOCH_B, NULL, "epoch_changed", "epoch" },
+};
+
+static void test_refusals(void **state)
+{
+	struct house house = open_house(1, 0);
+
+	for (size_t i = 0; i < ARRAY_LEN(refusal_cases); i++) {
+		const struct refusal_case *c = &refusal_cases[i];
+		struct client client = connect_client(&house, c->query, true);
+
+		print_message("%s\n", c->name);
+		expect_hello(&client, EPOCH_A, 1, house.last_seq);
+		if (c->message)
+			send_text(&client, c->message);
+		expect_error(&client, c->code, c->words);
+		send_text(&client, "{\"type\":\"subscribe\"}");
+		expect_number(&client, "caught_up", "seq", house.last_seq);
+		client.last_seq = house.last_seq;
+		publish(&house, 2);
+		expect_events(&client, house.last_seq, 1, false);
+		close_client(&client);
+	}
+	close_house(&house);
+}
+
+/* A bad filter does not end the subscription that is there. */
+static void test_bad_filter_keeps_the_old(void **state)
+{
+	struct house house = open_house(1, 0);
+	struct client client = connect_client(&house, "after=0", true);
+
+	expect_hello(&client, EPOCH_A, 1, 0);
+	expect_number(&client, "caught_up", "seq", 0);
+	send_text(&client, "{\"type\":\"subscribe\",\"filter\":\"(\"}");
+	expect_error(&client, "bad_filter", "column");
+	publish(&house, 2);
+	expect_events(&client, 2, 1, false);
+	close_client(&client);
+	close_house(&house);
+}
+
+static void test_after_unknown(void **state)
+{
+	struct house house = open_house(1, 10);
+	struct client client = connect_client(&house, "after=12", true);
+
+	expect_hello(&client, EPOCH_A, 1, 10);
+	/* Another replica may have shown it: the seq comes a moment later. */
+	publish(&house, 3);
+	client.last_seq = 12;
+	expect_events(&client, 13, 1, false);
+	expect_number(&client, "caught_up", "seq", 13);
+	send_text(&client, "{\"type\":\"subscribe\",\"after\":5000}");
+	expect_error(&client, "after_unknown", "after");
+	close_client(&client);
+	close_house(&house);
+}
+
+static void test_gap(void **state)
+{
+	struct house house = open_house(91, 100);
+	struct client client = connect_client(&house, "after=10", true);
+	json_t *message;
+
+	expect_hello(&client, EPOCH_A, 91, 100);
+	message = next_of_type(&client, "gap");
+	assert_int_equal(json_integer_value(json_object_get(message, "from")), 11);
+	assert_int_equal(json_integer_value(json_object_get(message, "to")), 90);
+	assert_string_equal(json_string_value(json_object_get(message, "reason")), "retention");
+	json_decref(message);
+	close_client(&client);
+	close_house(&house);
+}
+
+/* The log cannot be read: events are shown as provisional meanwhile. */
+static void test_provisional(void **state)
+{
+	struct house house = open_house(1, 100);
+	struct client live = connect_client(&house, "after=live", true);
+	struct client waiting = connect_client(&house, "after=50", true);
+	struct client filtered =
+		connect_client(&house, "filter=Severity%20eq%20%27Warning%27", true);
+	struct client idle = connect_client(&house, "", true);
+	json_t *message, *entry;
+
+	expect_hello(&live, EPOCH_A, 1, 100);
+	expect_number(&live, "caught_up", "seq", 100);
+	expect_hello(&waiting, EPOCH_A, 1, 100);
+	expect_hello(&filtered, EPOCH_A, 1, 100);
+	expect_number(&filtered, "caught_up", "seq", 100);
+	expect_hello(&idle, EPOCH_A, 1, 100);
+	usleep(200000); /* the page that `waiting` asked for comes back empty-handed */
+	publish_provisional(&house);
+	message = next_of_type(&live, "provisional");
+	entry = json_array_get(json_object_get(message, "events"), 0);
+	assert_true(json_is_null(json_object_get(entry, "seq")));
+	assert_non_null(json_object_get(entry, "id"));
+	json_decref(message);
+	json_decref(next_of_type(&waiting, "provisional"));
+	publish(&house, 3);
+	live.last_seq = 100;
+	expect_events(&live, 103, 1, false);
+	send_text(&filtered, "{\"type\":\"nothing\"}");
+	expect_error(&filtered, "unknown_type", NULL);
+	send_text(&idle, "{\"type\":\"nothing\"}");
+	expect_error(&idle, "unknown_type", NULL);
+	close_client(&live);
+	close_client(&waiting);
+	close_client(&filtered);
+	close_client(&idle);
+	close_house(&house);
+}
+
+/* Before the database was seen: provisional events, then it is there. */
+static void test_database_comes(void **state)
+{
+	const struct websocket_config times = { .feed = NULL };
+	struct house house = open_house_with(1, 100, false, &times);
+	struct client client = connect_client(&house, "after=live", true);
+
+	expect_hello(&client, EPOCH_A, 1, 100);
+	usleep(100000);
+	publish_provisional(&house);
+	json_decref(next_of_type(&client, "provisional"));
+	/* Others wrote while this node was away: not live. */
+	feed_connected(house.feed, epoch_a, 1, 150);
+	expect_number(&client, "caught_up", "seq", 150);
+	house.last_seq = client.last_seq = 150;
+	publish(&house, 2);
+	expect_events(&client, 152, 1, false);
+	close_client(&client);
+	close_house(&house);
+}
+
+static void test_epoch_changes(void **state)
+{
+	struct house house = open_house(1, 0);
+	struct client strict = connect_client(&house, "after=0&epoch=" EPOCH_A, true);
+	struct client live = connect_client(&house, "after=live", true);
+	struct client idle = connect_client(&house, "", true);
+
+	expect_hello(&strict, EPOCH_A, 1, 0);
+	expect_number(&strict, "caught_up", "seq", 0);
+	expect_hello(&live, EPOCH_A, 1, 0);
+	expect_number(&live, "caught_up", "seq", 0);
+	expect_hello(&idle, EPOCH_A, 1, 0);
+	publish(&house, 10);
+	expect_events(&strict, 10, 1, false);
+	expect_events(&live, 10, 1, false);
+	feed_connected(house.feed, epoch_b, 1, 4);
+	expect_error(&strict, "epoch_changed", NULL);
+	expect_hello(&strict, EPOCH_B, 1, 4);
+	expect_hello(&live, EPOCH_B, 1, 4);
+	expect_hello(&idle, EPOCH_B, 1, 4);
+	house.last_seq = 4;
+	publish(&house, 3);
+	live.last_seq = 4;
+	expect_events(&live, 7, 1, false);
+	send_text(&strict, "{\"type\":\"subscribe\",\"after\":5,\"epoch\":\"" EPOCH_B "\"}");
+	strict.last_seq = 5;
+	expect_events(&strict, 7, 1, false);
+	close_client(&strict);
+	close_client(&live);
+	close_client(&idle);
+	close_house(&house);
+}
+
+/* Restored to an earlier point under the same identity: what it logs again is seen again. */
+static void test_log_goes_back(void **state)
+{
+	struct house house = open_house(1, 0);
+	struct client client = connect_client(&house, "after=0&epoch=" EPOCH_A, true);
+
+	expect_hello(&client, EPOCH_A, 1, 0);
+	expect_number(&client, "caught_up", "seq", 0);
+	publish(&house, 10);
+	expect_events(&client, 10, 1, false);
+	feed_connected(house.feed, epoch_a, 1, 6);
+	expect_hello(&client, EPOCH_A, 1, 6);
+	house.last_seq = client.last_seq = 6;
+	publish(&house, 4);
+	expect_events(&client, 10, 1, false);
+	close_client(&client);
+	close_house(&house);
+}
+
+static void test_include(void **state)
+{
+	struct house house = open_house(1, 0);
+	struct client client =
+		connect_client(&house, "include=alarms&filter=EventId%20ne%20%27x%27", true);
+
+	expect_hello(&client, EPOCH_A, 1, 0);
+	expect_number(&client, "caught_up", "seq", 0);
+	publish(&house, 5);
+	/* Had it got the events, they would come first. */
+	send_text(&client, "{\"type\":\"subscribe\",\"after\":2}");
+	client.last_seq = 2;
+	expect_events(&client, 5, 1, false);
+	expect_number(&client, "caught_up", "seq", 5);
+	close_client(&client);
+	close_house(&house);
+}
+
+/* --- who may --- */
+
+static void test_token_in_the_first_message(void **state)
+{
+	struct house house = open_house(1, 0);
+	struct client client = connect_client(&house, "after=0", false);
+
+	publish(&house, 3);
+	send_text(&client, "{\"type\":\"subscribe\",\"token\":\"good\",\"after\":0}");
+	expect_hello(&client, EPOCH_A, 1, 3);
+	expect_events(&client, 3, 1, false);
+	expect_number(&client, "caught_up", "seq", 3);
+	close_client(&client);
+	close_house(&house);
+}
+
+static const struct {
+	const char *name, *message; /* NULL: says nothing */
+} strangers[] = {
+	{ "wrong token", "{\"type\":\"subscribe\",\"token\":\"bad\"}" },
+	{ "no token", "{\"type\":\"subscribe\"}" },
+	{ "another type", "{\"type\":\"hello\",\"token\":\"good\"}" },
+	{ "not JSON", "let me in" },
+	{ "nothing in time", NULL },
+};
+
+static void test_strangers(void **state)
+{
+	struct websocket_config times = { .token_us = 300000 };
+	struct house house = open_house_with(1, 0, true, &times);
+
+	for (size_t i = 0; i < ARRAY_LEN(strangers); i++) {
+		struct client client = connect_client(&house, "after=0", false);
+
+		print_message("%s\n", strangers[i].name);
+		if (strangers[i].message)
+			send_text(&client, strangers[i].message);
+		expect_error(&client, "unauthorized", NULL);
+		assert_int_equal(read_to_the_end(&client), 4401);
+		close_client(&client);
+	}
+	close_house(&house);
+}
+
+static void test_strangers_per_peer(void **state)
+{
+	struct house house = open_house(1, 0);
+	struct client clients[64], late, known;
+	int fds[2];
+
+	for (size_t i = 0; i < ARRAY_LEN(clients); i++)
+		clients[i] = connect_client(&house, "", false);
+	open_pair(fds);
+	late = connect_with(&house, fds, NULL, "", false, STR(""));
+	assert_int_equal(receive_more(&late), 0);
+	close_client(&late);
+	/* Who has shown a token makes room, and who has credentials needs none. */
+	known = connect_client(&house, "", true);
+	expect_hello(&known, EPOCH_A, 1, 0);
+	close_client(&known);
+	send_text(&clients[0], "{\"type\":\"subscribe\",\"token\":\"good\"}");
+	expect_hello(&clients[0], EPOCH_A, 1, 0);
+	late = connect_client(&house, "", false);
+	close_client(&late);
+	for (size_t i = 0; i < ARRAY_LEN(clients); i++)
+		close_client(&clients[i]);
+	close_house(&house);
+}
+
+/* --- frames that are wrong --- */
+
+struct bad_frame {
+	const char *name;
+	unsigned first_byte;
+	size_t n;
+	int close_code;
+};
+
+static const struct bad_frame bad_frames[] = {
+	{ "binary", 0x80 | OPCODE_BINARY, 10, 1003 },
+	{ "too large", 0x80 | OPCODE_TEXT, 8193, 1009 },
+	{ "reserved opcode", 0x80 | 3, 5, 1002 },
+	{ "continuation of nothing", 0x80, 5, 1002 },
+	{ "fragmented ping", OPCODE_PING, 5, 1002 },
+};
+
+static void test_bad_frames(void **state)
+{
+	struct house house = open_house(1, 0);
+
+	for (size_t i = 0; i < ARRAY_LEN(bad_frames); i++) {
+		const struct bad_frame *c = &bad_frames[i];
+		struct client client = connect_client(&house, "after=0", true);
+		char *payload = xcalloc(1, c->n);
+
+		print_message("%s\n", c->name);
+		memset(payload, 'x', c->n);
+		send_frame(&client, c->first_byte, (struct str){ payload, c->n });
+		assert_int_equal(read_to_the_end(&client), c->close_code);
+		free(payload);
+		close_client(&client);
+	}
+	close_house(&house);
+}
+
+/* RFC 6455 5.1 wants such a client closed; libwebsockets 4.1 understands it. Either way, nobody
+ * else notices. */
+static void test_unmasked(void **state)
+{
+	static const char frame[] = "\x81\x14{\"type\":\"subscribe\"}";
+	struct house house = open_house(1, 0);
+	struct client client = connect_client(&house, "", true);
+	struct client other = connect_client(&house, "after=0", true);
+	struct strbuf payload;
+	int opcode;
+
+	expect_hello(&client, EPOCH_A, 1, 0);
+	expect_hello(&other, EPOCH_A, 1, 0);
+	expect_number(&other, "caught_up", "seq", 0);
+	send_bytes(&client, (struct str){ frame, sizeof(frame) - 1 });
+	strbuf_init(&payload, MAX_BYTES);
+	opcode = next_frame(&client, &payload);
+	assert_true(opcode == OPCODE_TEXT || opcode == OPCODE_CLOSE || opcode == -1);
+	if (opcode == OPCODE_TEXT)
+		assert_string_equal(payload.p, "{\"type\":\"caught_up\",\"seq\":0}");
+	publish(&house, 1);
+	expect_events(&other, 1, 1, false);
+	strbuf_fini(&payload);
+	close_client(&client);
+	close_client(&other);
+	close_house(&house);
+}
+
+/* In pieces, byte by byte, with a ping between: one message. */
+static void test_fragments(void **state)
+{
+	static const char text[] = "{\"type\":\"subscribe\",\"after\":0}";
+	struct house house = open_house(1, 0);
+	struct client client = connect_client(&house, "", true);
+	struct strbuf frames, payload;
+
+	strbuf_init(&frames, 1000);
+	strbuf_init(&payload, 1000);
+	put_frame(&frames, OPCODE_TEXT, (struct str){ text, 10 });
+	put_frame(&frames, 0x80 | OPCODE_PING, STR("p"));
+	put_frame(&frames, 0, (struct str){ text + 10, 5 });
+	put_frame(&frames, 0x80, (struct str){ text + 15, sizeof(text) - 16 });
+	expect_hello(&client, EPOCH_A, 1, 0);
+	for (size_t i = 0; i < frames.len; i++)
+		send_bytes(&client, (struct str){ frames.p + i, 1 });
+	assert_int_equal(next_frame(&client, &payload), OPCODE_PONG);
+	assert_string_equal(payload.p, "p");
+	expect_number(&client, "caught_up", "seq", 0);
+	strbuf_fini(&frames);
+	strbuf_fini(&payload);
+	close_client(&client);
+	close_house(&house);
+}
+
+static void test_close_by_the_client(void **state)
+{
+	struct house house = open_house(1, 0);
+	struct client client = connect_client(&house, "after=0", true);
+
+	expect_hello(&client, EPOCH_A, 1, 0);
+	expect_number(&client, "caught_up", "seq", 0);
+	send_frame(&client, 0x80 | OPCODE_CLOSE, STR("\x03\xe8"));
+	assert_int_equal(read_to_the_end(&client), 1000);
+	assert_int_equal(receive_more(&client), 0);
+	close_client(&client);
+	close_house(&house);
+}
+
+static void test_goodbye(void **state)
+{
+	struct house house = open_house(1, 0);
+	struct client client = connect_client(&house, "after=0", true);
+
+	expect_hello(&client, EPOCH_A, 1, 0);
+	close_house(&house);
+	assert_int_equal(read_to_the_end(&client), 1001);
+	close_client(&client);
+}
+
+/* --- clients that are slow --- */
+
+#define STORM_BATCHES 400
+#define STORM_EVENTS  50
+
+static void small_buffers(const int fds[2])
+{
+	int n_bytes = 16384;
+
+	setsockopt(fds[0], SOL_SOCKET, SO_RCVBUF, &n_bytes, sizeof(n_bytes));
+	setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &n_bytes, sizeof(n_bytes));
+}
+
+static struct client connect_with_small_buffers(struct house *house, const char *query)
+{
+	struct client client;
+	int fds[2];
+
+	open_pair(fds);
+	small_buffers(fds);
+	client = connect_with(house, fds, NULL, query, true, STR(""));
+	take_handshake(&client, NULL);
+	return client;
+}
+
+/* 10 MB go past a client that does not read; then it reads: every event once, in order, and it is
+ * live again. Another one is not kept waiting. */
+static void test_slow_client(void **state)
+{
+	struct house house = open_house(1, 0);
+	struct client fast = connect_client(&house, "after=0", true);
+	struct client slow = connect_with_small_buffers(&house, "after=live");
+
+	expect_hello(&slow, EPOCH_A, 1, 0);
+	expect_number(&slow, "caught_up", "seq", 0);
+	expect_hello(&fast, EPOCH_A, 1, 0);
+	expect_number(&fast, "caught_up", "seq", 0);
+	for (int i = 0; i < STORM_BATCHES; i++) {
+		publish_sized(&house, STORM_EVENTS, 500);
+		if (i % 20 == 19)
+			expect_events(&fast, house.last_seq, 1, false);
+	}
+	expect_events(&slow, house.last_seq, 1, false);
+	publish(&house, 5);
+	expect_events(&slow, house.last_seq, 1, false);
+	expect_events(&fast, house.last_seq, 1, false);
+	close_client(&slow);
+	close_client(&fast);
+	close_house(&house);
+}
+
+/* Of two that are owed data, the one that reads a little now and then stays. */
+static void test_stalled_client(void **state)
+{
+	struct websocket_config times = { .stall_us = 1500000 };
+	struct house house = open_house_with(1, 0, true, &times);
+	struct client slow = connect_with_small_buffers(&house, "after=0");
+	struct client stalled = connect_with_small_buffers(&house, "after=0");
+	int64_t start_us = clock_monotonic_us();
+
+	for (int i = 0; i < 40; i++)
+		publish_sized(&house, STORM_EVENTS, 500);
+	while (metric_read(METRIC_STREAM_CLIENTS, "websocket") > 1 &&
+	       clock_monotonic_us() - start_us < 8 * CLOCK_US_PER_S) {
+		char *room = strbuf_reserve(&slow.in, 2000);
+
+		strbuf_commit(&slow.in, (size_t)recv(slow.fd, room, 2000, 0));
+		usleep(50000);
+	}
+	assert_true(metric_read(METRIC_STREAM_CLIENTS, "websocket") == 1);
+	assert_true(clock_monotonic_us() - start_us >= times.stall_us);
+	expect_hello(&slow, EPOCH_A, 1, 0);
+	expect_events(&slow, house.last_seq, 1, true);
+	close_client(&stalled);
+	close_client(&slow);
+	close_house(&house);
+}
+
+/* One event larger than every cap of the queue still comes. */
+static void test_large_event(void **state)
+{
+	struct house house = open_house(1, 0);
+	struct client client = connect_client(&house, "after=live", true);
+
+	expect_hello(&client, EPOCH_A, 1, 0);
+	expect_number(&client, "caught_up", "seq", 0);
+	publish_sized(&house, 1, 3u << 20);
+	publish(&house, 1);
+	expect_events(&client, 2, 1, false);
+	close_client(&client);
+	close_house(&house);
+}
+
+/* Clients come, subscribe and go in the middle of everything. */
+static void test_come_and_go(void **state)
+{
+	struct house house = open_house(1, 0);
+
+	for (int i = 0; i < 200; i++) {
+		struct client client =
+			connect_client(&house, i % 3 ? "after=0" : "after=live", true);
+
+		publish(&house, 20);
+		if (i % 4 == 0)
+			send_text(&client,
+				  "{\"type\":\"subscribe\",\"after\":3,\"filter\":\"Id gt 10\"}");
+		if (i % 7 == 0)
+			json_decref(next_of_type(&client, "hello"));
+		close_client(&client);
+	}
+	close_house(&house);
+	assert_true(metric_read(METRIC_STREAM_CLIENTS, "websocket") == 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_hello_then_live),
+		cmocka_unit_test(test_ways_in),
+		cmocka_unit_test(test_resume),
+		cmocka_unit_test(test_filter_and_positions),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_bad_filter_keeps_the_old),
+		cmocka_unit_test(test_after_unknown),
+		cmocka_unit_test(test_gap),
+		cmocka_unit_test(test_provisional),
+		cmocka_unit_test(test_database_comes),
+		cmocka_unit_test(test_epoch_changes),
+		cmocka_unit_test(test_log_goes_back),
+		cmocka_unit_test(test_include),
+		cmocka_unit_test(test_token_in_the_first_message),
+		cmocka_unit_test(test_strangers),
+		cmocka_unit_test(test_strangers_per_peer),
+		cmocka_unit_test(test_bad_frames),
+		cmocka_unit_test(test_unmasked),
+		cmocka_unit_test(test_fragments),
+		cmocka_unit_test(test_close_by_the_client),
+		cmocka_unit_test(test_goodbye),
+		cmocka_unit_test(test_slow_client),
+		cmocka_unit_test(test_stalled_client),
+		cmocka_unit_test(test_large_event),
+		cmocka_unit_test(test_come_and_go),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
