@@ -1,0 +1,35 @@
+/* What the commands of rfevent share: options, exit statuses, one table of verbs. */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <stdbool.h>
+
+#include "base/str.h"
+
+enum { CLI_OK = 0, CLI_REFUSED = 1, CLI_USAGE = 2, CLI_UNREACHABLE = 3 };
+enum cli_output { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_JSONL, OUTPUT_CSV };
+
+struct cli {
+	/* where the service is: all new or NULL */
+	char *url, *user, *password_file, *cacert;
+	char *events_url, *events_token_file;
+	bool insecure;
+	enum cli_output output;
+};
+
+struct cli_verb {
+	const char *noun, *verb;
+	const char *arguments; /* as shown in the help */
+	const char *help;      /* one line, then more lines */
+	int (*run)(const struct cli *cli, int argc, char **argv); /* argv[0] is the verb */
+};
+
+extern const struct cli_verb event_tail_verb, event_list_verb, event_show_verb, event_send_verb;
+
+/* "rfevent: …" on standard error; returns `status`. */
+int cli_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Wrong arguments of a verb: says what, shows its usage; returns CLI_USAGE. */
+int cli_usage(const struct cli_verb *verb, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,152 @@
+#include "cli/client.h"
+
+#include <curl/curl.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/secrets.h"
+#include "cli/cli.h"
+#include "cli/endpoint.h"
+
+#define CONNECT_TIMEOUT_S 10L
+#define HEADER_MAX_BYTES 65536
+
+static size_t on_body(char *data, size_t size, size_t n, void *ctx)
+{
+	struct client_answer *answer = ctx;
+
+	strbuf_put(&answer->body, (struct str){ data, size * n });
+	return answer->body.failed ? 0 : size * n;
+}
+
+/* Keep the target of `Link: <…>; rel="next"`. */
+static size_t on_header(char *data, size_t size, size_t n, void *ctx)
+{
+	struct client_answer *answer = ctx;
+	struct str line = { data, size * n };
+	size_t open, close;
+
+	if (line.len < 5 || !str_eq_nocase((struct str){ line.p, 5 }, STR("link:")) ||
+	    str_find(line, STR("rel=\"next\"")) == line.len)
+		return size * n;
+	open = str_find_char(line, '<');
+	close = str_find_char(line, '>');
+	if (open < close && close < line.len) {
+		free(answer->next);
+		answer->next = xstrndup((struct str){ line.p + open + 1, close - open - 1 });
+	}
+	return size * n;
+}
+
+/* What the service says in its error body, or the bare status. */
+static int fail_status(const struct client_answer *answer, const char *url)
+{
+	json_t *json = json_loadb(answer->body.p ? answer->body.p : "", answer->body.len, 0, NULL);
+	const char *words = json_string_value(json_object_get(json_object_get(json, "error"), "message"));
+
+	if (words)
+		cli_fail(CLI_REFUSED, "%s (HTTP %ld)", words, answer->status);
+	else
+		cli_fail(CLI_REFUSED, "%s answered HTTP %ld", url, answer->status);
+	json_decref(json);
+	return CLI_REFUSED;
+}
+
+static CURL *new_request(const struct cli *cli, const char *url, struct client_answer *answer)
+{
+	CURL *curl = curl_easy_init();
+
+	*answer = (struct client_answer){ 0 };
+	strbuf_init(&answer->body, CLIENT_MAX_BYTES);
+	curl_easy_setopt(curl, CURLOPT_URL, url);
+	curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
+	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(curl, CURLOPT_HEADERDATA, answer);
+	if (cli->cacert)
+		curl_easy_setopt(curl, CURLOPT_CAINFO, cli->cacert);
+	if (cli->insecure) {
+		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
+		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
+	}
+	return curl;
+}
+
+static int perform(CURL *curl, const char *url, struct client_answer *answer)
+{
+	char words[CURL_ERROR_SIZE] = "";
+	CURLcode code;
+
+	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, words);
+	code = curl_easy_perform(curl);
+	if (code != CURLE_OK)
+		return cli_fail(CLI_UNREACHABLE, "cannot reach %s: %s", url,
+				words[0] ? words : curl_easy_strerror(code));
+	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer->status);
+	return answer->status >= 400 ? fail_status(answer, url) : 0;
+}
+
+int client_get(const struct cli *cli, const char *path, const char *accept, const char *language,
+	       struct client_answer *out)
+{
+	char *url = xasprintf("%s%s", cli->url, path);
+	char *accept_line = xasprintf("Accept: %s", accept);
+	char *language_line = language ? xasprintf("Accept-Language: %s", language) : NULL;
+	char *password = endpoint_password(cli);
+	struct curl_slist *headers = curl_slist_append(NULL, accept_line);
+	CURL *curl = new_request(cli, url, out);
+	int r = CLI_REFUSED;
+
+	if (language_line)
+		headers = curl_slist_append(headers, language_line);
+	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
+	curl_easy_setopt(curl, CURLOPT_USERNAME, cli->user);
+	if (password) {
+		curl_easy_setopt(curl, CURLOPT_PASSWORD, password);
+		r = perform(curl, url, out);
+		secrets_wipe(password, strlen(password));
+	}
+	curl_easy_cleanup(curl);
+	curl_slist_free_all(headers);
+	free(password);
+	free(url);
+	free(accept_line);
+	free(language_line);
+	return r;
+}
+
+int client_post(const struct cli *cli, const char *url, struct str body, struct client_answer *out)
+{
+	struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
+	CURL *curl = new_request(cli, url, out);
+	int r;
+
+	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
+	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body.p);
+	r = perform(curl, url, out);
+	curl_easy_cleanup(curl);
+	curl_slist_free_all(headers);
+	return r;
+}
+
+void client_answer_fini(struct client_answer *answer)
+{
+	strbuf_fini(&answer->body);
+	free(answer->next);
+	answer->next = NULL;
+}
+
+char *client_escape(const char *text)
+{
+	char *escaped = curl_easy_escape(NULL, text, 0), *copy = xstrdup(escaped ? escaped : "");
+
+	curl_free(escaped);
+	return copy;
+}

@@ -1,0 +1,27 @@
+/* Client: one HTTP request to the service (libcurl). */
+#ifndef CLI_CLIENT_H
+#define CLI_CLIENT_H
+
+#include "base/str.h"
+
+struct cli;
+
+#define CLIENT_MAX_BYTES (512u << 20) /* of an answer */
+
+struct client_answer {
+	long status;
+	struct strbuf body;
+	char *next; /* path of Link rel="next", new, or NULL */
+};
+
+/* GET `path` of the service, logged in. 0, or an exit status with words on stderr; an HTTP status
+ * of 400 and above is such a failure, told in the service's own words. */
+int client_get(const struct cli *cli, const char *path, const char *accept, const char *language,
+	       struct client_answer *out);
+/* POST `body` to `url` without login. */
+int client_post(const struct cli *cli, const char *url, struct str body, struct client_answer *out);
+void client_answer_fini(struct client_answer *answer);
+/* `text` percent-encoded for a query, new. */
+char *client_escape(const char *text);
+
+#endif
