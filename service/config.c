@@ -1,0 +1,205 @@
+#include "service/config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/limits.h"
+#include "storage/limits.h"
+
+#define DAY_US (86400 * CLOCK_US_PER_S)
+#define HOUR_US (3600 * CLOCK_US_PER_S)
+
+static const char *const log_levels[] = { "error", "warn", "info", "debug", NULL };
+static const char *const log_formats[] = { "logfmt", "json", NULL };
+static const char *const unknown_sources[] = { "reject", "quarantine", "accept", NULL };
+static const char *const not_json[] = { "quarantine", "refuse", NULL };
+static const char *const tls_versions[] = { "1.2", "1.3", NULL };
+static const char *const acknowledge[] = { "journal", "database", NULL };
+
+static const struct config_key certificate_keys[] = {
+	{ .name = "certificate", .type = CONFIG_TEXT, .required = true,
+	  .offset = offsetof(struct config_certificate, certificate), .help = "PEM chain, path" },
+	{ .name = "key", .type = CONFIG_TEXT, .required = true,
+	  .offset = offsetof(struct config_certificate, key), .help = "PEM private key, path" },
+	{ 0 }
+};
+
+static const struct config_key source_keys[] = {
+	{ .name = "name", .type = CONFIG_TEXT, .required = true,
+	  .offset = offsetof(struct config_source, name), .help = "shown to people; unique" },
+	{ .name = "address", .type = CONFIG_TEXT, .offset = offsetof(struct config_source, address),
+	  .help = "address it sends from" },
+	{ .name = "token", .type = CONFIG_TEXT, .secret = true,
+	  .offset = offsetof(struct config_source, token),
+	  .help = "last segment of its Destination: base32, 8 to 128 characters of a-z2-7" },
+	{ .name = "site", .type = CONFIG_TEXT, .offset = offsetof(struct config_source, site), .help = "" },
+	{ .name = "rack", .type = CONFIG_TEXT, .offset = offsetof(struct config_source, rack), .help = "" },
+	{ .name = "owner", .type = CONFIG_TEXT, .offset = offsetof(struct config_source, owner), .help = "" },
+	{ .name = "reply_status", .type = CONFIG_INT, .min = 0, .max = 204, .initial = "0",
+	  .offset = offsetof(struct config_source, reply_status),
+	  .help = "answer of a stored delivery for this source: 200, 201, 202 or 204; 0: receiver.reply_status" },
+	{ 0 }
+};
+
+#define AT(member) .offset = offsetof(struct config, member)
+
+const struct config_key config_keys[] = {
+	{ .name = "state_dir", .type = CONFIG_TEXT, AT(state_dir), .initial = "/var/lib/rfeventd",
+	  .help = "journal, snapshot, private PostgreSQL, generated keys" },
+	{ .name = "log.level", .type = CONFIG_ENUM, AT(log_level), .initial = "info",
+	  .choices = log_levels, .reload = true, .help = "least important line that is written" },
+	{ .name = "log.format", .type = CONFIG_ENUM, AT(log_format), .initial = "logfmt",
+	  .choices = log_formats, .reload = true, .help = "form of a log line" },
+
+	{ .name = "receiver.listen", .type = CONFIG_LIST, AT(receiver_listen),
+	  .initial = "['[::]:8443']", .help = "addresses that take events over TLS" },
+	{ .name = "receiver.listen_plain", .type = CONFIG_LIST, AT(receiver_listen_plain),
+	  .help = "addresses that take events without TLS" },
+	{ .name = "receiver.tls.certificates", .type = CONFIG_MAPS, AT(receiver_certificates),
+	  .fields = certificate_keys, .item_bytes = sizeof(struct config_certificate), .reload = true,
+	  .help = "list of {certificate, key}; empty: a self-signed pair in state_dir/tls" },
+	{ .name = "receiver.tls.client_ca", .type = CONFIG_TEXT, AT(receiver_client_ca), .reload = true,
+	  .help = "CA file; client certificates are asked for and checked against it" },
+	{ .name = "receiver.tls.min_version", .type = CONFIG_ENUM, AT(receiver_min_version),
+	  .initial = "'1.2'", .choices = tls_versions, .reload = true, .help = "oldest TLS version" },
+	{ .name = "receiver.workers", .type = CONFIG_INT, AT(receiver_workers), .initial = "0",
+	  .min = 0, .max = 256, .help = "threads; 0: number of cores" },
+	{ .name = "receiver.unknown_sources", .type = CONFIG_ENUM, AT(receiver_unknown_sources),
+	  .initial = "reject", .choices = unknown_sources,
+	  .help = "deliveries without a valid token: 401, set aside, or taken by peer address" },
+	{ .name = "receiver.enrolment_token", .type = CONFIG_TEXT, AT(receiver_enrolment_token),
+	  .secret = true,
+	  .help = "a delivery with it creates a source per peer address; generated when empty" },
+	{ .name = "receiver.max_sources", .type = CONFIG_INT, AT(receiver_max_sources),
+	  .initial = "200000", .min = 1, .max = 10000000, .help = "enrolment stops there" },
+	{ .name = "receiver.public_url", .type = CONFIG_TEXT, AT(receiver_public_url),
+	  .help = "scheme, host and port put into Destinations" },
+	{ .name = "receiver.max_body_bytes", .type = CONFIG_BYTES, AT(receiver_max_body_bytes),
+	  .initial = "16 MiB", .min = 1024, .max = 64 << 20, .help = "larger deliveries get 413" },
+	{ .name = "receiver.repeat_window", .type = CONFIG_DURATION, AT(receiver_repeat_window_us),
+	  .initial = "10m", .min = 0, .max = DAY_US, .help = "the same body again within it is a repeat" },
+	{ .name = "receiver.not_json", .type = CONFIG_ENUM, AT(receiver_not_json),
+	  .initial = "quarantine", .choices = not_json, .help = "a body that is not JSON: kept (200) or 400" },
+	{ .name = "receiver.reply_status", .type = CONFIG_INT, AT(receiver_reply_status),
+	  .initial = "200", .min = 200, .max = 204, .help = "answer of a stored delivery: 200, 201, 202 or 204" },
+
+	{ .name = "api.listen", .type = CONFIG_LIST, AT(api_listen), .initial = "['[::]:9443']",
+	  .help = "addresses of the operators' door, TLS" },
+	{ .name = "api.listen_plain", .type = CONFIG_LIST, AT(api_listen_plain),
+	  .help = "addresses of the operators' door without TLS" },
+	{ .name = "api.tls.certificates", .type = CONFIG_MAPS, AT(api_certificates),
+	  .fields = certificate_keys, .item_bytes = sizeof(struct config_certificate), .reload = true,
+	  .help = "as receiver.tls.certificates" },
+	{ .name = "api.metrics_public", .type = CONFIG_BOOL, AT(api_metrics_public), .initial = "false",
+	  .help = "/metrics without login" },
+
+	{ .name = "storage.url", .type = CONFIG_TEXT, AT(storage_url), .secret = true,
+	  .help = "libpq URI of PostgreSQL; empty: a private server in state_dir" },
+	{ .name = "storage.direct_url", .type = CONFIG_TEXT, AT(storage_direct_url), .secret = true,
+	  .help = "the same past a pooler, for LISTEN; empty: storage.url" },
+	{ .name = "storage.read_url", .type = CONFIG_TEXT, AT(storage_read_url), .secret = true,
+	  .help = "read replica for queries; empty: storage.url" },
+	{ .name = "storage.acknowledge", .type = CONFIG_ENUM, AT(storage_acknowledge),
+	  .initial = "journal", .choices = acknowledge, .help = "what a 200 means: on disk, or in the log" },
+	{ .name = "storage.journal_max_bytes", .type = CONFIG_BYTES, AT(storage_journal_max_bytes),
+	  .initial = "8 GiB", .min = JOURNAL_MIN_BYTES, .max = INT64_C(1) << 44,
+	  .help = "of all segments; full: 503" },
+	{ .name = "storage.journal_keep", .type = CONFIG_DURATION, AT(storage_journal_keep_us),
+	  .initial = "1h", .min = 0, .max = 30 * DAY_US, .help = "loaded segments stay this long" },
+	{ .name = "storage.retention.events", .type = CONFIG_DURATION, AT(storage_keep_events_us),
+	  .initial = "90d", .min = DAY_US, .max = 36500 * DAY_US, .help = "whole days are dropped after it" },
+	{ .name = "storage.retention.metric_reports", .type = CONFIG_DURATION,
+	  AT(storage_keep_metric_reports_us), .initial = "1d", .min = HOUR_US, .max = 36500 * DAY_US,
+	  .help = "MetricReport deliveries are dropped after it" },
+
+	{ .name = "registries.path", .type = CONFIG_LIST, AT(registries_path), .reload = true,
+	  .help = "folders with message registries, besides the shipped ones and state_dir/registries" },
+	{ .name = "translations.default_language", .type = CONFIG_TEXT, AT(default_language),
+	  .initial = "en", .help = "language of the stored text" },
+	{ .name = "sources", .type = CONFIG_MAPS, AT(sources), .fields = source_keys,
+	  .item_bytes = sizeof(struct config_source), .reload = true,
+	  .help = "BMCs declared here: list of {name, token, address, site, rack, owner, reply_status}" },
+	{ 0 }
+};
+
+static bool token_is_good(const char *token)
+{
+	size_t n = strspn(token, "abcdefghijklmnopqrstuvwxyz234567");
+
+	return token[n] == '\0' && n >= 8 && n <= 128;
+}
+
+static bool status_is_good(int64_t status)
+{
+	return status == 200 || status == 201 || status == 202 || status == 204;
+}
+
+/* What no single key can know. */
+static int check(const struct config *config, struct err *err)
+{
+	const struct config_source *sources = config->sources.items;
+
+	if (config->receiver_enrolment_token && !token_is_good(config->receiver_enrolment_token))
+		return err_set(err, -EINVAL, "receiver.enrolment_token: 8 to 128 characters of a-z2-7");
+	if (!status_is_good(config->receiver_reply_status))
+		return err_set(err, -EINVAL, "receiver.reply_status: 200, 201, 202 or 204");
+	if (!config->state_dir || config->state_dir[0] == '\0')
+		return err_set(err, -EINVAL, "state_dir: a directory is needed");
+	if (config->receiver_listen.n + config->receiver_listen_plain.n == 0)
+		return err_set(err, -EINVAL,
+			       "receiver.listen: at least one address, here or in receiver.listen_plain");
+	for (size_t i = 0; i < config->sources.n; i++) {
+		const struct config_source *source = &sources[i];
+
+		if (!source->token && !source->address)
+			return err_set(err, -EINVAL, "sources: '%s' needs a token or an address",
+				       source->name);
+		if (source->token && !token_is_good(source->token))
+			return err_set(err, -EINVAL,
+				       "sources: the token of '%s' must be 8 to 128 characters of a-z2-7",
+				       source->name);
+		if (source->reply_status != 0 && !status_is_good(source->reply_status))
+			return err_set(err, -EINVAL,
+				       "sources: reply_status of '%s': 200, 201, 202 or 204", source->name);
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(sources[k].name, source->name) == 0)
+				return err_set(err, -EINVAL, "sources: '%s' is there twice", source->name);
+	}
+	return 0;
+}
+
+int config_load(const char *path, const char *const *sets, size_t n_sets, struct config *out,
+		struct err *err)
+{
+	struct config config = { 0 };
+	char *yaml = NULL;
+	size_t n_yaml;
+	int r;
+
+	r = config_defaults(config_keys, &config, err);
+	if (r == 0 && path) {
+		r = file_read(path, CONFIG_MAX_BYTES, &yaml, &n_yaml, err);
+		if (r == 0)
+			r = config_parse(config_keys, &config, (struct str){ yaml, n_yaml }, path, err);
+	}
+	for (size_t i = 0; r == 0 && i < n_sets; i++)
+		r = config_set(config_keys, &config, sets[i], err);
+	if (r == 0)
+		r = check(&config, err);
+	free(yaml);
+	if (r < 0) {
+		config_free(config_keys, &config);
+		return r;
+	}
+	if (config.receiver_workers == 0) {
+		long n = sysconf(_SC_NPROCESSORS_ONLN);
+		config.receiver_workers = n > 0 ? n : 1;
+	}
+	*out = config;
+	return 0;
+}

@@ -1,0 +1,62 @@
+/* Configuration of the service: the struct that the table in config.c fills. */
+#ifndef SERVICE_CONFIG_H
+#define SERVICE_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/config.h"
+
+struct err;
+
+struct config_certificate {
+	char *certificate, *key;
+};
+
+struct config_source {
+	char *name, *address, *token, *site, *rack, *owner;
+	int64_t reply_status;
+};
+
+struct config {
+	char *state_dir;
+	int log_level, log_format;
+
+	struct config_list receiver_listen, receiver_listen_plain;
+	struct config_maps receiver_certificates; /* struct config_certificate */
+	char *receiver_client_ca;
+	int receiver_min_version;
+	int64_t receiver_workers;
+	int receiver_unknown_sources;
+	char *receiver_enrolment_token;
+	int64_t receiver_max_sources;
+	char *receiver_public_url;
+	int64_t receiver_max_body_bytes;
+	int64_t receiver_repeat_window_us;
+	int receiver_not_json;
+	int64_t receiver_reply_status;
+
+	struct config_list api_listen, api_listen_plain;
+	struct config_maps api_certificates;
+	bool api_metrics_public;
+
+	char *storage_url, *storage_direct_url, *storage_read_url;
+	int storage_acknowledge;
+	int64_t storage_journal_max_bytes, storage_journal_keep_us;
+	int64_t storage_keep_events_us, storage_keep_metric_reports_us;
+
+	struct config_list registries_path;
+	char *default_language;
+	struct config_maps sources; /* struct config_source */
+};
+
+enum { ACKNOWLEDGE_JOURNAL, ACKNOWLEDGE_DATABASE };
+
+extern const struct config_key config_keys[];
+
+/* Defaults, then the file (NULL: none), then the --set assignments, then checks across keys. *out is
+ * filled only on success: config_free(config_keys, out). */
+int config_load(const char *path, const char *const *sets, size_t n_sets, struct config *out,
+		struct err *err);
+
+#endif

@@ -1,0 +1,12 @@
+/* Env file: how the command line finds this service (state_dir/rfevent.env, mode 0600). */
+#ifndef SERVICE_ENV_FILE_H
+#define SERVICE_ENV_FILE_H
+
+struct config;
+struct err;
+
+/* RFEVENT_URL, _USER, _PASSWORD_FILE, _CACERT, and _EVENTS_URL with _EVENTS_TOKEN_FILE for
+ * `rfevent event send`, and _PUBLIC_URL, under which BMCs reach the receiver. Paths are absolute. */
+int env_file_write(const struct config *config, struct err *err);
+
+#endif

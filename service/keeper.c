@@ -1,0 +1,467 @@
+#include "service/keeper.h"
+
+#include <crypt.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/mailbox.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/metrics.h"
+#include "base/secrets.h"
+#include "base/slot.h"
+#include "event/source_set.h"
+#include "service/config.h"
+#include "storage/snapshot.h"
+
+#define SECRET_CHARS 32		    /* 160 random bits */
+#define ENROLLED_MAX_ITEMS 65536    /* on their way to us; beyond, the next delivery tells again */
+#define FLUSH_EVERY_US 50000	    /* enrolments that follow each other are collected this long */
+#define SAVE_LOG_EVERY_US (60 * CLOCK_US_PER_S)
+#define SECRET_FILE_MAX_BYTES 4096
+
+struct enrolment {
+	struct mailbox_item item;
+	struct source source;
+	char *name, *address;
+};
+
+struct keeper {
+	struct loop *loop;
+	char *path; /* of the snapshot */
+	struct snapshot snapshot; /* its sources array is ours: see `sources` */
+	struct arena *texts;	  /* of sources added since the snapshot was read */
+	struct source *sources;
+	size_t n_sources, sources_size;
+	struct map *by_id; /* id text -> place + 1 */
+	struct slot *slot;
+	struct mailbox *inbox;
+	struct loop_timer flush, save_log;
+	int64_t flushed_at_us, last_flush_us; /* when, and how long it took */
+	bool dirty;	       /* the set changed since it was published */
+
+	pthread_mutex_t mutex; /* the three below */
+	struct uuid epoch;
+	int64_t oldest_seq, last_seq;
+	int64_t saved_seq;
+};
+
+static void on_enrolled(struct mailbox_item *first, void *ctx);
+static void on_flush(struct loop_timer *timer);
+static void on_save_log(struct loop_timer *timer);
+
+/* --- secrets ---------------------------------------------------------------------------------- */
+
+/* The first line of `path`, or a fresh secret written to it. *out is new. */
+static int secret_file(const char *path, char **out, struct err *err)
+{
+	char *content = NULL, secret[SECRET_CHARS + 1], *line;
+	size_t n;
+	int r;
+
+	r = file_read(path, SECRET_FILE_MAX_BYTES, &content, &n, err);
+	if (r == 0) {
+		struct str first = { content, str_find_char((struct str){ content, n }, '\n') };
+
+		first = str_trim(first);
+		if (first.len > 0) {
+			*out = xstrndup(first);
+			free(content);
+			return 0;
+		}
+	} else if (r != -ENOENT) {
+		return r;
+	}
+	free(content);
+	secrets_token(secret, SECRET_CHARS);
+	line = xasprintf("%s\n", secret);
+	r = file_replace(path, str_of(line), 0600, err);
+	if (r == 0)
+		*out = xstrdup(secret);
+	secrets_wipe(line, strlen(line));
+	free(line);
+	secrets_wipe(secret, sizeof(secret));
+	return r;
+}
+
+/* crypt(3) form of `password` by the system's strongest hash; *out is new. */
+static int hash_password(const char *password, char **out, struct err *err)
+{
+	struct crypt_data *data = xcalloc(1, sizeof(*data));
+	char salt[CRYPT_GENSALT_OUTPUT_SIZE];
+	const char *hash = NULL;
+
+	if (crypt_gensalt_rn(NULL, 0, NULL, 0, salt, sizeof(salt)))
+		hash = crypt_r(password, salt, data);
+	if (hash && hash[0] != '*')
+		*out = xstrdup(hash);
+	else
+		hash = NULL;
+	free(data);
+	return hash ? 0 : err_set(err, -EIO, "cannot hash the admin password: %s", strerror(errno));
+}
+
+/* --- the list of sources ---------------------------------------------------------------------- */
+
+static struct source *find(struct keeper *keeper, struct uuid id)
+{
+	char text[UUID_TEXT_BYTES];
+	uintptr_t place = (uintptr_t)map_get(keeper->by_id, str_of(uuid_format(id, text)));
+
+	return place ? &keeper->sources[place - 1] : NULL;
+}
+
+static struct str own(struct keeper *keeper, struct str s)
+{
+	return s.p ? arena_copy(keeper->texts, s) : s;
+}
+
+/* Add a source, or lay it over the one with the same id. True when anything changed. */
+static bool put(struct keeper *keeper, const struct source *source)
+{
+	struct source *old = find(keeper, source->id), copy = *source;
+	char text[UUID_TEXT_BYTES];
+
+	if (old && str_eq(old->name, source->name) && str_eq(old->address, source->address) &&
+	    str_eq(old->token, source->token) && str_eq(old->site, source->site) &&
+	    str_eq(old->rack, source->rack) && str_eq(old->owner, source->owner) &&
+	    old->state == source->state && old->reply_status == source->reply_status)
+		return false;
+	copy.name = own(keeper, copy.name);
+	copy.address = own(keeper, copy.address);
+	copy.token = own(keeper, copy.token);
+	copy.site = own(keeper, copy.site);
+	copy.rack = own(keeper, copy.rack);
+	copy.owner = own(keeper, copy.owner);
+	if (old) {
+		copy.created_us = old->created_us;
+		*old = copy;
+		return true;
+	}
+	if (keeper->n_sources == keeper->sources_size) {
+		keeper->sources_size = keeper->sources_size ? 2 * keeper->sources_size : 64;
+		keeper->sources = xrealloc(keeper->sources,
+					   keeper->sources_size * sizeof(*keeper->sources));
+	}
+	keeper->sources[keeper->n_sources++] = copy;
+	uuid_format(copy.id, text);
+	map_put(keeper->by_id, arena_copy(keeper->texts, str_of(text)),
+		(void *)(uintptr_t)keeper->n_sources);
+	return true;
+}
+
+static struct str text_or_none(const char *text)
+{
+	return text && text[0] ? str_of(text) : (struct str){ NULL, 0 };
+}
+
+/* Sources of the configuration: identified by name, so that a restart and a replica agree. */
+static bool put_configured(struct keeper *keeper, const struct config *config)
+{
+	const struct config_source *items = config->sources.items;
+	bool changed = false;
+
+	for (size_t i = 0; i < config->sources.n; i++) {
+		const struct source source = {
+			.id = uuid_digest(STR("rfeventd configured source"), str_of(items[i].name)),
+			.name = str_of(items[i].name),
+			.address = text_or_none(items[i].address),
+			.token = text_or_none(items[i].token),
+			.site = text_or_none(items[i].site),
+			.rack = text_or_none(items[i].rack),
+			.owner = text_or_none(items[i].owner),
+			.state = SOURCE_CONFIGURED,
+			.reply_status = (int)items[i].reply_status,
+			.created_us = clock_time_us(),
+		};
+		changed |= put(keeper, &source);
+	}
+	return changed;
+}
+
+/* --- publishing and saving -------------------------------------------------------------------- */
+
+static void publish(struct keeper *keeper)
+{
+	size_t n_of[3] = { 0 };
+
+	slot_put(keeper->slot, source_set_new(keeper->sources, keeper->n_sources,
+					      keeper->snapshot.enrolment_token, true));
+	for (size_t i = 0; i < keeper->n_sources; i++)
+		n_of[keeper->sources[i].state]++;
+	metric_set(METRIC_SOURCES, "enrolled", (double)n_of[SOURCE_ENROLLED]);
+	metric_set(METRIC_SOURCES, "configured", (double)n_of[SOURCE_CONFIGURED]);
+	keeper->dirty = false;
+}
+
+static int save(struct keeper *keeper, struct err *err)
+{
+	struct snapshot snapshot = keeper->snapshot;
+
+	pthread_mutex_lock(&keeper->mutex);
+	snapshot.epoch = keeper->epoch;
+	snapshot.oldest_seq = keeper->oldest_seq;
+	snapshot.last_seq = keeper->last_seq;
+	keeper->saved_seq = keeper->last_seq;
+	pthread_mutex_unlock(&keeper->mutex);
+	snapshot.sources = keeper->sources;
+	snapshot.n_sources = keeper->n_sources;
+	return snapshot_save(keeper->path, &snapshot, err);
+}
+
+static void save_or_log(struct keeper *keeper)
+{
+	struct err err;
+
+	if (save(keeper, &err) < 0)
+		log_error("service", "snapshot not written", LOG_T("err", err.text));
+}
+
+static void on_flush(struct loop_timer *timer)
+{
+	struct keeper *keeper = timer->ctx;
+	int64_t start_us = clock_monotonic_us();
+
+	publish(keeper);
+	save_or_log(keeper);
+	keeper->flushed_at_us = clock_monotonic_us();
+	keeper->last_flush_us = keeper->flushed_at_us - start_us;
+}
+
+/* At once after a quiet time, so that the first event of a source already shows its name. */
+static void flush_soon(struct keeper *keeper)
+{
+	/* A big set takes long to write: enrolments then wait in proportion. */
+	int64_t every_us = 10 * keeper->last_flush_us;
+	int64_t since_us = clock_monotonic_us() - keeper->flushed_at_us;
+
+	keeper->dirty = true;
+	if (every_us < FLUSH_EVERY_US)
+		every_us = FLUSH_EVERY_US;
+	if (!loop_timer_is_set(&keeper->flush))
+		loop_timer_set(keeper->loop, &keeper->flush,
+			       since_us > every_us ? 0 : every_us - since_us);
+}
+
+static void on_save_log(struct loop_timer *timer)
+{
+	struct keeper *keeper = timer->ctx;
+	bool moved;
+
+	pthread_mutex_lock(&keeper->mutex);
+	moved = keeper->last_seq != keeper->saved_seq;
+	pthread_mutex_unlock(&keeper->mutex);
+	if (moved)
+		save_or_log(keeper);
+	loop_timer_set(keeper->loop, &keeper->save_log, SAVE_LOG_EVERY_US);
+}
+
+/* --- opening ---------------------------------------------------------------------------------- */
+
+/* Secrets and identity of a node that has none yet, or has lost its snapshot. */
+static int make_first(struct keeper *keeper, const char *password, struct err *err)
+{
+	struct snapshot *snapshot = &keeper->snapshot;
+	char *hash = NULL;
+	int r = hash_password(password, &hash, err);
+
+	if (r < 0)
+		return r;
+	*snapshot = (struct snapshot){ .node = uuid_v4() };
+	snapshot->arena = arena_new(1 << 20);
+	snapshot->admin_hash = arena_copy(snapshot->arena, str_of(hash));
+	free(hash);
+	return 0;
+}
+
+static int load(struct keeper *keeper, const struct config *config, struct err *err)
+{
+	char *token_path = xasprintf("%s/enrolment-token", config->state_dir);
+	char *password_path = xasprintf("%s/admin-password", config->state_dir);
+	char *token = NULL, *password = NULL;
+	bool is_first;
+	int r;
+
+	r = snapshot_load(keeper->path, &keeper->snapshot, err);
+	is_first = r == -ENOENT;
+	if (is_first) {
+		r = secret_file(password_path, &password, err);
+		if (r == 0)
+			r = make_first(keeper, password, err);
+	}
+	if (r < 0)
+		goto out;
+	if (config->receiver_enrolment_token) {
+		token = xstrdup(config->receiver_enrolment_token);
+		char *line = xasprintf("%s\n", token);
+		r = file_replace(token_path, str_of(line), 0600, err);
+		free(line);
+	} else {
+		r = secret_file(token_path, &token, err);
+	}
+	if (r < 0)
+		goto out;
+	keeper->snapshot.enrolment_token = arena_copy(keeper->texts, str_of(token));
+	for (size_t i = 0; i < keeper->snapshot.n_sources; i++)
+		put(keeper, &keeper->snapshot.sources[i]);
+	keeper->epoch = keeper->snapshot.epoch;
+	keeper->oldest_seq = keeper->snapshot.oldest_seq;
+	keeper->last_seq = keeper->saved_seq = keeper->snapshot.last_seq;
+	if (put_configured(keeper, config) || is_first)
+		r = save(keeper, err);
+	if (is_first && r == 0)
+		log_info("service", "first start: secrets made", LOG_T("password_file", password_path),
+			 LOG_T("enrolment_token_file", token_path));
+out:
+	if (password)
+		secrets_wipe(password, strlen(password));
+	free(password);
+	free(token);
+	free(password_path);
+	free(token_path);
+	return r;
+}
+
+int keeper_open(const struct config *config, struct loop *loop, struct keeper **out,
+		struct err *err)
+{
+	struct keeper *keeper = xcalloc(1, sizeof(*keeper));
+	int r;
+
+	keeper->loop = loop;
+	keeper->path = xasprintf("%s/snapshot", config->state_dir);
+	keeper->texts = arena_new(SIZE_MAX);
+	keeper->by_id = map_new(1024);
+	keeper->slot = slot_new(NULL, source_set_slot_ref, source_set_slot_unref);
+	keeper->inbox = mailbox_new(ENROLLED_MAX_ITEMS);
+	keeper->flush = (struct loop_timer){ .fn = on_flush, .ctx = keeper };
+	keeper->save_log = (struct loop_timer){ .fn = on_save_log, .ctx = keeper };
+	pthread_mutex_init(&keeper->mutex, NULL);
+	r = load(keeper, config, err);
+	if (r == 0)
+		r = mailbox_attach(keeper->inbox, loop, on_enrolled, keeper);
+	if (r < 0) {
+		keeper_close(keeper);
+		return r;
+	}
+	publish(keeper);
+	loop_timer_set(loop, &keeper->save_log, SAVE_LOG_EVERY_US);
+	*out = keeper;
+	return 0;
+}
+
+static void enrolment_free(struct enrolment *enrolment)
+{
+	free(enrolment->name);
+	free(enrolment->address);
+	free(enrolment);
+}
+
+void keeper_close(struct keeper *keeper)
+{
+	if (!keeper)
+		return;
+	mailbox_detach(keeper->inbox);
+	on_enrolled(mailbox_take(keeper->inbox), keeper);
+	loop_timer_cancel(keeper->loop, &keeper->flush);
+	loop_timer_cancel(keeper->loop, &keeper->save_log);
+	if (keeper->dirty || keeper->last_seq != keeper->saved_seq)
+		save_or_log(keeper);
+	mailbox_free(keeper->inbox);
+	slot_free(keeper->slot);
+	map_free(keeper->by_id);
+	snapshot_fini(&keeper->snapshot);
+	arena_free(keeper->texts);
+	pthread_mutex_destroy(&keeper->mutex);
+	free(keeper->sources);
+	free(keeper->path);
+	free(keeper);
+}
+
+struct slot *keeper_sources(struct keeper *keeper)
+{
+	return keeper->slot;
+}
+
+struct str keeper_admin_hash(const struct keeper *keeper)
+{
+	return keeper->snapshot.admin_hash;
+}
+
+struct str keeper_enrolment_token(const struct keeper *keeper)
+{
+	return keeper->snapshot.enrolment_token;
+}
+
+struct uuid keeper_node(const struct keeper *keeper)
+{
+	return keeper->snapshot.node;
+}
+
+void keeper_log(const struct keeper *keeper, struct uuid *epoch, int64_t *oldest_seq,
+		int64_t *last_seq)
+{
+	*epoch = keeper->snapshot.epoch;
+	*oldest_seq = keeper->snapshot.oldest_seq;
+	*last_seq = keeper->snapshot.last_seq;
+}
+
+void keeper_reconfigure(struct keeper *keeper, const struct config *config)
+{
+	if (put_configured(keeper, config))
+		flush_soon(keeper);
+}
+
+void keeper_enrolled(void *ctx, const struct source *source)
+{
+	struct keeper *keeper = ctx;
+	struct enrolment *enrolment = xcalloc(1, sizeof(*enrolment));
+
+	enrolment->name = xstrndup(source->name);
+	enrolment->address = xstrndup(source->address);
+	enrolment->source = *source;
+	enrolment->source.name = str_of(enrolment->name);
+	enrolment->source.address = str_of(enrolment->address);
+	if (!mailbox_put(keeper->inbox, &enrolment->item))
+		enrolment_free(enrolment); /* its next delivery tells again */
+}
+
+static void on_enrolled(struct mailbox_item *first, void *ctx)
+{
+	struct keeper *keeper = ctx;
+	bool changed = false;
+
+	while (first) {
+		struct enrolment *enrolment = CONTAINER_OF(first, struct enrolment, item);
+
+		first = first->next;
+		/* Told several times until the new set is out: the first counts. */
+		if (!find(keeper, enrolment->source.id)) {
+			put(keeper, &enrolment->source);
+			log_info("service", "source enrolled",
+				 LOG_S("address", enrolment->source.address));
+			changed = true;
+		}
+		enrolment_free(enrolment);
+	}
+	if (changed)
+		flush_soon(keeper);
+}
+
+void keeper_log_seen(struct keeper *keeper, struct uuid epoch, int64_t oldest_seq, int64_t last_seq)
+{
+	pthread_mutex_lock(&keeper->mutex);
+	keeper->epoch = epoch;
+	keeper->oldest_seq = oldest_seq;
+	keeper->last_seq = last_seq;
+	pthread_mutex_unlock(&keeper->mutex);
+}

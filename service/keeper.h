@@ -1,0 +1,44 @@
+/* Keeper: what this node knows of itself and its sources, kept in the snapshot file.
+ *
+ * Makes the secrets at first start, adds sources that enrol (a worker tells, through a mailbox),
+ * lays those of the configuration and of the database over them, publishes each new source set and
+ * writes it to disk. Changes are collected, so that a storm of enrolments costs few writes.
+ * Thread: main's loop; keeper_enrolled() and keeper_log_seen() from any.
+ */
+#ifndef SERVICE_KEEPER_H
+#define SERVICE_KEEPER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/str.h"
+#include "base/uuid.h"
+
+struct config;
+struct err;
+struct keeper;
+struct loop;
+struct query_pool;
+struct slot;
+struct source;
+
+/* Load the snapshot of config->state_dir, or make a first one (and the files admin-password and
+ * enrolment-token, mode 0600). */
+int keeper_open(const struct config *config, struct loop *loop, struct keeper **out,
+		struct err *err);
+void keeper_close(struct keeper *keeper); /* writes what changed; NULL is allowed */
+struct slot *keeper_sources(struct keeper *keeper); /* of struct source_set */
+struct str keeper_admin_hash(const struct keeper *keeper);
+struct str keeper_enrolment_token(const struct keeper *keeper);
+struct uuid keeper_node(const struct keeper *keeper);
+/* What the node remembers of the log. */
+void keeper_log(const struct keeper *keeper, struct uuid *epoch, int64_t *oldest_seq,
+		int64_t *last_seq);
+/* SIGHUP: the configured sources as they are now. */
+void keeper_reconfigure(struct keeper *keeper, const struct config *config);
+
+void keeper_enrolled(void *keeper, const struct source *source); /* the receiver's enrolled_fn */
+void keeper_log_seen(struct keeper *keeper, struct uuid epoch, int64_t oldest_seq,
+		     int64_t last_seq);
+
+#endif

@@ -1,0 +1,316 @@
+#include "service/pipeline.h"
+
+#include <stdlib.h>
+
+#include "api/api.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/slot.h"
+#include "event/decode.h"
+#include "event/delivery.h"
+#include "event/guard.h"
+#include "receiver/limits.h"
+#include "receiver/receiver.h"
+#include "registries/registry.h"
+#include "registries/resolve.h"
+#include "service/config.h"
+#include "service/doors.h"
+#include "service/keeper.h"
+#include "service/registry_loader.h"
+#include "storage/journal.h"
+#include "storage/journal_thread.h"
+#include "storage/loader.h"
+#include "storage/private_pg.h"
+#include "storage/query_pool.h"
+#include "stream/feed.h"
+
+#define QUERY_THREADS 2
+#define RING_EVENTS 65536
+#define RING_MAX_BYTES (64u << 20)
+#define JOURNAL_RESERVE_BYTES (1u << 20) /* for own events when the journal is full */
+/* SIGTERM has 10 s in all: each station its share. */
+#define STOP_RECEIVER_MS 2000
+#define STOP_LOADER_MS 3000
+#define STOP_API_MS 1000
+#define STOP_POSTGRES_MS 3000
+
+struct pipeline {
+	struct keeper *keeper;
+	struct doors doors;
+	char *journal_dir, *url, *node, *default_language;
+	struct private_pg *private_pg;
+	struct registry_loader *registries;
+	struct journal *journal;
+	struct feed *feed;
+	struct loader *loader;
+	struct journal_thread *journal_thread;
+	struct receiver *receiver;
+	struct query_pool *pool;
+	struct api *api;
+};
+
+/* --- the stations in between ------------------------------------------------------------------ */
+
+/* Resolve with the newest registries; the reference is held for this delivery only. */
+static void resolve_all(struct pipeline *pipeline, struct delivery *delivery)
+{
+	struct registry_set *set = slot_get(registry_loader_slot(pipeline->registries));
+
+	for (uint32_t i = 0; i < delivery->n_events; i++)
+		resolve_event(set, delivery->source, &delivery->events[i], delivery->arena);
+	registry_set_unref(set);
+	delivery_set_prepared(delivery);
+}
+
+/* On a receiver worker, while the journal syncs. Before the registries are read the resolving is
+ * left to the loader: a worker must not wait, and words stored now would be poor. */
+static void prepare_on_worker(void *ctx, struct delivery *delivery)
+{
+	struct pipeline *pipeline = ctx;
+
+	decode_delivery(delivery);
+	if (registry_loader_is_ready(pipeline->registries))
+		resolve_all(pipeline, delivery);
+	else
+		delivery_leave(delivery);
+}
+
+/* On the loader, for what comes back from disk and for what the workers left. */
+static void prepare_on_loader(void *ctx, struct delivery *delivery)
+{
+	struct pipeline *pipeline = ctx;
+
+	registry_loader_wait(pipeline->registries);
+	if (!delivery_is_left(delivery))
+		decode_delivery(delivery);
+	resolve_all(pipeline, delivery);
+}
+
+static void durable(void *ctx, struct delivery *delivery)
+{
+	struct pipeline *pipeline = ctx;
+
+	loader_put(pipeline->loader, delivery);
+}
+
+static void on_connected(void *ctx, struct uuid epoch, int64_t oldest_seq, int64_t last_seq)
+{
+	struct pipeline *pipeline = ctx;
+
+	keeper_log_seen(pipeline->keeper, epoch, oldest_seq, last_seq);
+	feed_connected(pipeline->feed, epoch, oldest_seq, last_seq);
+}
+
+/* Loader -> feed, and the highest seq this node saw. */
+static void publish(void *ctx, struct entry_batch *batch, bool provisional)
+{
+	struct pipeline *pipeline = ctx;
+
+	feed_publish(pipeline->feed, batch, provisional);
+	if (!provisional) {
+		struct feed_bounds bounds = feed_bounds(pipeline->feed);
+
+		keeper_log_seen(pipeline->keeper, bounds.epoch, bounds.oldest_seq, bounds.last_seq);
+	}
+}
+
+static bool is_ready(void *ctx)
+{
+	struct pipeline *pipeline = ctx;
+
+	return loader_is_connected(pipeline->loader);
+}
+
+/* --- starting, floor first --------------------------------------------------------------------- */
+
+static int start_storage(struct pipeline *pipeline, const struct config *config, struct err *err)
+{
+	const struct journal_config journal = {
+		.dir = pipeline->journal_dir,
+		.max_bytes = (uint64_t)config->storage_journal_max_bytes,
+		.reserve_bytes = JOURNAL_RESERVE_BYTES,
+		.keep_us = config->storage_journal_keep_us,
+	};
+	const struct private_pg_config private_pg = { .state_dir = config->state_dir };
+	int r;
+
+	r = journal_open(&journal, &pipeline->journal, err);
+	if (r == 0 && !config->storage_url)
+		r = private_pg_start(&private_pg, &pipeline->private_pg, err);
+	if (r == 0)
+		pipeline->url = xstrdup(config->storage_url ? config->storage_url :
+							      private_pg_url(pipeline->private_pg));
+	return r;
+}
+
+static int start_log(struct pipeline *pipeline, const struct config *config, struct err *err)
+{
+	struct feed_config feed = {
+		.url = config->storage_direct_url ? config->storage_direct_url : pipeline->url,
+		.ring_events = RING_EVENTS,
+		.ring_max_bytes = RING_MAX_BYTES,
+	};
+	const struct loader_config loader = {
+		.url = pipeline->url,
+		.node = pipeline->node,
+		.journal_dir = pipeline->journal_dir,
+		.journal = pipeline->journal,
+		.sources = keeper_sources(pipeline->keeper),
+		.prepare = prepare_on_loader,
+		.prepare_ctx = pipeline,
+		.publish = publish,
+		.publish_ctx = pipeline,
+		.on_connected = on_connected,
+		.on_connected_ctx = pipeline,
+		.repeat_window_us = config->receiver_repeat_window_us,
+		.keep_events_us = config->storage_keep_events_us,
+		.keep_metric_reports_us = config->storage_keep_metric_reports_us,
+	};
+	int r;
+
+	keeper_log(pipeline->keeper, &feed.epoch, &feed.oldest_seq, &feed.last_seq);
+	r = feed_start(&feed, &pipeline->feed, err);
+	if (r == 0)
+		r = loader_start(&loader, &pipeline->loader, err);
+	return r;
+}
+
+static int start_intake(struct pipeline *pipeline, const struct config *config, struct err *err)
+{
+	const struct journal_thread_config journal_thread = {
+		.journal = pipeline->journal,
+		.durable = durable,
+		.durable_ctx = pipeline,
+		.acknowledge_database = config->storage_acknowledge == ACKNOWLEDGE_DATABASE,
+	};
+	struct receiver_config receiver = {
+		.n_workers = (size_t)config->receiver_workers,
+		.addresses = pipeline->doors.receiver,
+		.n_addresses = pipeline->doors.n_receiver,
+		.limits = http_default_limits,
+		.sources = keeper_sources(pipeline->keeper),
+		.unknown_sources = (enum receiver_unknown)config->receiver_unknown_sources,
+		.not_json = (enum receiver_not_json)config->receiver_not_json,
+		.max_sources = (size_t)config->receiver_max_sources,
+		.reply_status = (int)config->receiver_reply_status,
+		.max_unverified = RECEIVER_MAX_UNVERIFIED,
+		.deliver = journal_thread_deliver,
+		.prepare = prepare_on_worker,
+		.prepare_ctx = pipeline,
+		.enrolled = keeper_enrolled,
+		.enrolled_ctx = pipeline->keeper,
+	};
+	int r;
+
+	r = journal_thread_start(&journal_thread, &pipeline->journal_thread, err);
+	if (r < 0)
+		return r;
+	receiver.deliver_ctx = pipeline->journal_thread;
+	receiver.limits.max_connections = RECEIVER_MAX_CONNECTIONS;
+	receiver.limits.max_connections_per_peer = RECEIVER_MAX_PER_PEER;
+	receiver.limits.max_body_bytes = (size_t)config->receiver_max_body_bytes;
+	receiver.limits.max_body_bytes_total = RECEIVER_MAX_BODY_TOTAL;
+	return receiver_start(&receiver, &pipeline->receiver, err);
+}
+
+static int start_api(struct pipeline *pipeline, const struct config *config, struct err *err)
+{
+	struct api_config api = {
+		.addresses = pipeline->doors.api,
+		.n_addresses = pipeline->doors.n_api,
+		.metrics_public = config->api_metrics_public,
+		.admin_user = "admin",
+		.admin_hash = keeper_admin_hash(pipeline->keeper),
+		.sources = keeper_sources(pipeline->keeper),
+		.registries = registry_loader_slot(pipeline->registries),
+		.default_language = pipeline->default_language,
+		.feed = pipeline->feed,
+		.is_ready = is_ready,
+		.is_ready_ctx = pipeline,
+	};
+	int r;
+
+	r = query_pool_start(config->storage_read_url ? config->storage_read_url : pipeline->url,
+			     QUERY_THREADS, &pipeline->pool, err);
+	if (r < 0)
+		return r;
+	api.pool = pipeline->pool;
+	return api_start(&api, &pipeline->api, err);
+}
+
+int pipeline_start(const struct config *config, struct keeper *keeper, struct pipeline **out,
+		   struct err *err)
+{
+	struct pipeline *pipeline = xcalloc(1, sizeof(*pipeline));
+	char node[UUID_TEXT_BYTES], *guard = xasprintf("%s/decode-guard", config->state_dir);
+	int r;
+
+	pipeline->keeper = keeper;
+	pipeline->default_language = xstrdup(config->default_language ? config->default_language : "en");
+	pipeline->journal_dir = xasprintf("%s/journal", config->state_dir);
+	pipeline->node = xstrdup(uuid_format(keeper_node(keeper), node));
+	r = doors_open(config, &pipeline->doors, err);
+	if (r == 0)
+		r = guard_open(guard, err);
+	if (r == 0)
+		r = start_storage(pipeline, config, err);
+	if (r == 0)
+		r = registry_loader_start(config, &pipeline->registries, err);
+	if (r == 0)
+		r = start_log(pipeline, config, err);
+	if (r == 0)
+		r = start_intake(pipeline, config, err);
+	if (r == 0)
+		log_info("service", "receiver listens");
+	if (r == 0)
+		r = start_api(pipeline, config, err);
+	free(guard);
+	if (r < 0) {
+		pipeline_stop(pipeline);
+		return r;
+	}
+	log_info("service", "operators' door listens");
+	*out = pipeline;
+	return 0;
+}
+
+void pipeline_reload(struct pipeline *pipeline, const struct config *config)
+{
+	struct err err;
+
+	if (doors_reload(&pipeline->doors, config, &err) < 0)
+		log_error("service", "certificates not reloaded, the old ones stay",
+			  LOG_T("err", err.text));
+	registry_loader_reload(pipeline->registries, config);
+}
+
+void pipeline_stop(struct pipeline *pipeline)
+{
+	if (!pipeline)
+		return;
+	if (pipeline->receiver) {
+		receiver_drain(pipeline->receiver);
+		receiver_stop(pipeline->receiver, STOP_RECEIVER_MS);
+	}
+	journal_thread_stop(pipeline->journal_thread);
+	/* What is not in the log by then is in the journal, and the next start loads it. */
+	if (pipeline->loader && loader_is_connected(pipeline->loader))
+		loader_drain(pipeline->loader, STOP_LOADER_MS);
+	api_stop(pipeline->api, STOP_API_MS);
+	loader_stop(pipeline->loader);
+	receiver_free(pipeline->receiver);
+	feed_stop(pipeline->feed);
+	query_pool_stop(pipeline->pool);
+	registry_loader_stop(pipeline->registries);
+	journal_close(pipeline->journal);
+	private_pg_stop(pipeline->private_pg, STOP_POSTGRES_MS);
+	guard_close();
+	doors_fini(&pipeline->doors);
+	free(pipeline->journal_dir);
+	free(pipeline->url);
+	free(pipeline->node);
+	free(pipeline->default_language);
+	free(pipeline);
+}
