@@ -74,16 +74,21 @@ build: $(BUILD)/rfeventd $(BUILD)/rfevent ## build the daemon and the command li
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
+# V=1 shows the commands.
+Q := $(if $(V),,@)
+say = $(if $(V),,@echo '  $(1)')
+
 # --- compiling ---------------------------------------------------------------------------------
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC $<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
 
 define room_archive
 $(BUILD)/$(1).a: $(call OBJ_room,$(1))
 	@rm -f $$@
 	@mkdir -p $$(@D)
-	$(AR) rcs $$@ $$^
+	$(Q)$(AR) rcs $$@ $$^
 endef
 $(foreach room,$(ROOMS),$(eval $(call room_archive,$(room))))
 
@@ -93,12 +98,14 @@ archives = $(patsubst %,$(BUILD)/%.a,$(1))
 
 DAEMON_ROOMS := $(filter-out cli,$(call reverse,$(ROOMS)))
 $(BUILD)/rfeventd: $(call archives,$(DAEMON_ROOMS))
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(BUILD)/service/main.o \
+	$(call say,LD $@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(BUILD)/service/main.o \
 		-Wl,--start-group $^ -Wl,--end-group $(DAEMON_LIBS)
 
 CLI_ROOMS := cli $(call reverse,$(ROOM_cli))
 $(BUILD)/rfevent: $(call archives,$(CLI_ROOMS))
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(BUILD)/cli/main.o \
+	$(call say,LD $@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(BUILD)/cli/main.o \
 		-Wl,--start-group $^ -Wl,--end-group $(CLI_LIBS)
 
 # --- unit tests: one program a module, linked with its room and the rooms below ---------------
@@ -110,7 +117,8 @@ define unit_test
 $(BUILD)/unit/$(patsubst tests/unit/%.c,%,$(1)): $(1) $(wildcard tests/unit/*.h) \
 		$(call archives,$(call unit_room,$(1)) $(ROOM_$(call unit_room,$(1))))
 	@mkdir -p $$(@D)
-	$$(CC) $$(CPPFLAGS) $$(CFLAGS) $$(PKG_CFLAGS) -MMD -MP $$(LDFLAGS) -o $$@ $(1) \
+	$$(call say,LD $$@)
+	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) $$(PKG_CFLAGS) -MMD -MP $$(LDFLAGS) -o $$@ $(1) \
 		-Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group \
 		$$(call pkg_libs,$$(sort $$(foreach r,$$(call unit_room,$(1)) $$(ROOM_$$(call unit_room,$(1))),$$(PKG_$$(r))))) \
 		-lcmocka -lcrypt -lm
