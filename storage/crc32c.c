@@ -24,7 +24,7 @@ static bool hardware_has(void)
 }
 
 __attribute__((target("sse4.2"))) static uint32_t hardware_step(uint32_t crc, const uint8_t *p,
-								 size_t n)
+								size_t n)
 {
 	uint64_t wide = crc;
 

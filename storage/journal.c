@@ -18,9 +18,9 @@
 #include "storage/journal_priv.h"
 #include "storage/limits.h"
 
-#define SEGMENT_MIN_BYTES (4ull << 20)	/* when max_bytes is small */
+#define SEGMENT_MIN_BYTES (4ull << 20)  /* when max_bytes is small */
 #define REMNANT_MIN_BYTES (64ull << 10) /* the last room makes a segment no smaller than this */
-#define BUFFER_KEEP_BYTES (4u << 20)	/* a group's memory is kept up to this size */
+#define BUFFER_KEEP_BYTES (4u << 20)    /* a group's memory is kept up to this size */
 
 static void seal_live(struct journal *journal);
 static int rotate(struct journal *journal, uint64_t need, bool reserved, struct err *err);
@@ -45,8 +45,8 @@ int journal_open(const struct journal_config *config, struct journal **out, stru
 	journal->max_bytes = config->max_bytes;
 	journal->reserve_bytes = config->reserve_bytes;
 	journal->keep_us = config->keep_us;
-	journal->segment_bytes = clamp(config->max_bytes / 16, SEGMENT_MIN_BYTES,
-				       JOURNAL_SEGMENT_BYTES);
+	journal->segment_bytes =
+		clamp(config->max_bytes / 16, SEGMENT_MIN_BYTES, JOURNAL_SEGMENT_BYTES);
 	pthread_mutex_init(&journal->lock, NULL);
 	pthread_mutex_init(&journal->resolving, NULL);
 	strbuf_init(&journal->pending, SIZE_MAX / 2);
@@ -91,8 +91,8 @@ void journal_list_add(struct journal *journal, const struct segment *segment)
 {
 	if (journal->n_segments == journal->n_room) {
 		journal->n_room = journal->n_room ? 2 * journal->n_room : 64;
-		journal->segments = xrealloc(journal->segments,
-					     journal->n_room * sizeof(journal->segments[0]));
+		journal->segments =
+			xrealloc(journal->segments, journal->n_room * sizeof(journal->segments[0]));
 	}
 	journal->segments[journal->n_segments++] = *segment;
 	journal->bytes += segment->size;
@@ -240,8 +240,8 @@ static void seal_live(struct journal *journal)
 /* How large the next segment may be: less than usual when little room is left; 0: none fits. */
 static uint64_t next_size(struct journal *journal, uint64_t need, bool reserved)
 {
-	uint64_t least = JOURNAL_FIRST + need > REMNANT_MIN_BYTES ? JOURNAL_FIRST + need
-								  : REMNANT_MIN_BYTES;
+	uint64_t least =
+		JOURNAL_FIRST + need > REMNANT_MIN_BYTES ? JOURNAL_FIRST + need : REMNANT_MIN_BYTES;
 	uint64_t wanted = least > journal->segment_bytes ? least : journal->segment_bytes;
 	uint64_t limit = journal->max_bytes - (reserved ? 0 : journal->reserve_bytes);
 	uint64_t left;

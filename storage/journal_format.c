@@ -6,9 +6,9 @@
 #include "storage/crc32c.h"
 #include "storage/limits.h"
 
-#define MAGIC "RFEVJRNL"
-#define MAGIC_BYTES 8
-#define SUFFIX ".journal"
+#define MAGIC        "RFEVJRNL"
+#define MAGIC_BYTES  8
+#define SUFFIX       ".journal"
 #define NUMBER_CHARS 16
 
 static void put_u32(uint8_t *out, uint32_t value)
@@ -149,8 +149,7 @@ void journal_head_put(uint32_t seed, uint64_t at, struct str record,
 }
 
 bool journal_head_get(uint32_t seed, uint64_t at, uint64_t limit,
-		      const uint8_t in[JOURNAL_HEAD_BYTES], uint32_t *length_out,
-		      uint32_t *crc_out)
+		      const uint8_t in[JOURNAL_HEAD_BYTES], uint32_t *length_out, uint32_t *crc_out)
 {
 	uint32_t length = get_u32(in);
 

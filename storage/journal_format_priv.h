@@ -21,12 +21,12 @@
 #include "base/str.h"
 #include "base/uuid.h"
 
-#define JOURNAL_VERSION 1
+#define JOURNAL_VERSION      1
 #define JOURNAL_HEADER_BYTES 64
-#define JOURNAL_SEAL_AT 512
-#define JOURNAL_SEAL_BYTES 32
-#define JOURNAL_FIRST 1024 /* position of the first record */
-#define JOURNAL_HEAD_BYTES 16
+#define JOURNAL_SEAL_AT      512
+#define JOURNAL_SEAL_BYTES   32
+#define JOURNAL_FIRST        1024 /* position of the first record */
+#define JOURNAL_HEAD_BYTES   16
 /* "<16 hex digits of the number>-<segment id>.journal" and its NUL. */
 #define JOURNAL_NAME_BYTES 62
 

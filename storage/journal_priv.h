@@ -11,7 +11,7 @@
 
 struct segment {
 	struct journal_segment view;
-	uint64_t size;	 /* of the file */
+	uint64_t size;   /* of the file */
 	uint64_t loaded; /* position up to which the database holds it */
 	int64_t sealed_us;
 	bool is_resolved; /* view.end is known */
@@ -24,7 +24,7 @@ struct journal {
 	int64_t keep_us;
 	int dir_fd, lock_fd;
 	pthread_mutex_t resolving; /* one scan at a time; taken before `lock` */
-	pthread_mutex_t lock;	   /* guards the rest up to live_fd */
+	pthread_mutex_t lock;      /* guards the rest up to live_fd */
 	struct segment *segments;  /* ascending number; the live one is the last */
 	size_t n_segments, n_room;
 	uint64_t bytes; /* sizes of all segments */
@@ -36,7 +36,7 @@ struct journal {
 	uint64_t next_number;
 	uint32_t live_seed;
 	struct strbuf pending; /* file bytes from live.end on, not yet written */
-	int failed;	       /* sticky: what was promised may be lost */
+	int failed;            /* sticky: what was promised may be lost */
 	struct err why;
 };
 

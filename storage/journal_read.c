@@ -11,7 +11,7 @@
 #include "storage/journal_segment_priv.h"
 
 #define WINDOW_BYTES (1u << 20)
-#define STEP 8 /* records begin at multiples of it */
+#define STEP         8 /* records begin at multiples of it */
 
 struct journal_reader {
 	char *dir;

@@ -107,12 +107,12 @@ static int find_segment_file(struct journal *journal, const char *name, struct e
 			     : 0;
 	}
 	journal_list_add(journal, &(struct segment){
-				     .view = file.view,
-				     .size = file.size,
-				     .sealed_us = file.sealed_us,
-				     .is_resolved = file.view.sealed,
-				     .is_known = file.is_known,
-			     });
+					  .view = file.view,
+					  .size = file.size,
+					  .sealed_us = file.sealed_us,
+					  .is_resolved = file.view.sealed,
+					  .is_known = file.is_known,
+				  });
 	journal->segments[journal->n_segments - 1].view.sealed = true;
 	return 0;
 }

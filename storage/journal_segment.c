@@ -155,10 +155,11 @@ static int inspect_front(const char *name, const uint8_t *front, struct segment_
 			       name);
 	file->is_known = r == 0 || memcmp(front, never_written, JOURNAL_FIRST) == 0;
 	if (r == 0 && (header.number != file->view.number || !uuid_eq(header.id, file->view.id)))
-		return err_set(err, -EBADF,
-			       "journal: segment '%s' was renamed; give it back its name to have it "
-			       "loaded",
-			       name);
+		return err_set(
+			err, -EBADF,
+			"journal: segment '%s' was renamed; give it back its name to have it "
+			"loaded",
+			name);
 	if (r == 0)
 		file->view.created_us = header.created_us;
 	if (journal_seal_get(journal_seed(file->view.id), front + JOURNAL_SEAL_AT, &end,

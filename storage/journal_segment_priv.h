@@ -37,7 +37,7 @@ struct segment_file {
 	struct journal_segment view; /* sealed: `end` is known */
 	uint64_t size;
 	int64_t sealed_us; /* of an unsealed one: its last change */
-	bool is_known;	   /* its header is sound, or was never written */
+	bool is_known;     /* its header is sound, or was never written */
 };
 
 /* 0; -EBADF when the name does not belong to the content; other negative errno with words. */

@@ -25,12 +25,12 @@
 #include "base/thread.h"
 #include "storage/private_pg_setup_priv.h"
 
-#define POLL_MS 50
-#define PAUSE_MIN_MS 200
-#define PAUSE_MAX_MS 5000
-#define STEADY_US (30 * CLOCK_US_PER_S) /* lived so long: the next pause is short again */
-#define QUIT_MS 5000			/* for an immediate shutdown, then SIGKILL */
-#define OTHER_STOP_MS 10000		/* for a server that cannot be adopted */
+#define POLL_MS       50
+#define PAUSE_MIN_MS  200
+#define PAUSE_MAX_MS  5000
+#define STEADY_US     (30 * CLOCK_US_PER_S) /* lived so long: the next pause is short again */
+#define QUIT_MS       5000                  /* for an immediate shutdown, then SIGKILL */
+#define OTHER_STOP_MS 10000                 /* for a server that cannot be adopted */
 
 struct private_pg {
 	char *data_dir, *log, *memory, *bin_dir, *url;
@@ -43,14 +43,13 @@ struct private_pg {
 	bool is_stopping;
 	int stop_timeout_ms;
 	/* the thread only */
-	pid_t pid;	 /* of the server; 0: none */
-	bool is_adopted; /* not our child */
-	int status;	 /* of a child that ended */
+	pid_t pid;                   /* of the server; 0: none */
+	bool is_adopted;             /* not our child */
+	int status;                  /* of a child that ended */
 	char trouble[ERR_MAX_BYTES]; /* logged last */
 };
 
-static int prepare(struct private_pg *pg, const struct private_pg_config *config,
-		   struct err *err);
+static int prepare(struct private_pg *pg, const struct private_pg_config *config, struct err *err);
 static void *run(void *ctx);
 static void release(struct private_pg *pg);
 
@@ -137,8 +136,8 @@ static int prepare(struct private_pg *pg, const struct private_pg_config *config
 		pg->socket_dir[0] = '\0';
 		return r;
 	}
-	pg->url = xasprintf("host=%s port=" PG_PORT " dbname=rfeventd user=rfeventd",
-			    pg->socket_dir);
+	pg->url =
+		xasprintf("host=%s port=" PG_PORT " dbname=rfeventd user=rfeventd", pg->socket_dir);
 	return 0;
 }
 
@@ -293,8 +292,8 @@ static int make_cluster(struct private_pg *pg, struct err *err)
 		parent = xstrndup((struct str){
 			pg->data_dir, (size_t)(strrchr(pg->data_dir, '/') - pg->data_dir) });
 		r = file_sync_dir(parent, err);
-		log_info("storage", "private postgres: cluster made",
-			 LOG_T("dir", pg->data_dir), LOG_I("version", pg->version),
+		log_info("storage", "private postgres: cluster made", LOG_T("dir", pg->data_dir),
+			 LOG_I("version", pg->version),
 			 LOG_D("seconds", (double)(clock_monotonic_us() - start_us) / 1e6));
 	}
 	free(parent);

@@ -18,10 +18,10 @@
 #include "base/file.h"
 #include "base/mem.h"
 
-#define LOG_MAX_BYTES (16 << 20) /* then the log is put aside as .old */
+#define LOG_MAX_BYTES      (16 << 20) /* then the log is put aside as .old */
 #define PID_FILE_MAX_BYTES 4096
-#define PASSWD_BYTES 16384
-#define EXIT_NOT_STARTED 127
+#define PASSWD_BYTES       16384
+#define EXIT_NOT_STARTED   127
 
 /* --- the user --------------------------------------------------------------------------------- */
 
@@ -30,8 +30,8 @@ static int load_groups(struct pg_user *user)
 	user->n_groups = 64;
 	user->groups = xcalloc((size_t)user->n_groups, sizeof(user->groups[0]));
 	while (getgrouplist(user->name, user->gid, user->groups, &user->n_groups) < 0)
-		user->groups = xrealloc(user->groups,
-					(size_t)user->n_groups * sizeof(user->groups[0]));
+		user->groups =
+			xrealloc(user->groups, (size_t)user->n_groups * sizeof(user->groups[0]));
 	return 0;
 }
 
@@ -51,10 +51,11 @@ static int look_up(const char *name, uid_t uid, struct pg_user *out, struct err 
 		};
 		r = load_groups(out);
 	} else if (name) {
-		r = err_set(err, r ? -r : -ENOENT,
-			    "private postgres: there is no user '%s' to run it; install the "
-			    "Debian package 'postgresql', which makes 'postgres', or set storage.url",
-			    name);
+		r = err_set(
+			err, r ? -r : -ENOENT,
+			"private postgres: there is no user '%s' to run it; install the "
+			"Debian package 'postgresql', which makes 'postgres', or set storage.url",
+			name);
 	} else {
 		r = err_set(err, r ? -r : -ENOENT,
 			    "private postgres: uid %u has no name in the user database, which "
@@ -84,8 +85,9 @@ int pg_user_find(const char *wanted, const char *data_dir, struct pg_user *out, 
 		return r;
 	user.is_other = user.uid != geteuid();
 	if (user.uid == 0)
-		r = err_set(err, -EINVAL, "private postgres: PostgreSQL never runs as root; name "
-					  "another user");
+		r = err_set(err, -EINVAL,
+			    "private postgres: PostgreSQL never runs as root; name "
+			    "another user");
 	else if (user.is_other && !is_root)
 		r = err_set(err, -EPERM,
 			    "private postgres: only root can run it as another user ('%s')",
@@ -112,10 +114,9 @@ void pg_user_fini(struct pg_user *user)
 /* Between fork and exec: calls that are safe there only. */
 static bool become(const struct pg_user *user)
 {
-	return !user->is_other ||
-	       (setgroups((size_t)user->n_groups, user->groups) == 0 &&
-		setresgid(user->gid, user->gid, user->gid) == 0 &&
-		setresuid(user->uid, user->uid, user->uid) == 0);
+	return !user->is_other || (setgroups((size_t)user->n_groups, user->groups) == 0 &&
+				   setresgid(user->gid, user->gid, user->gid) == 0 &&
+				   setresuid(user->uid, user->uid, user->uid) == 0);
 }
 
 static bool can_search(const struct pg_user *user, const char *dir)
@@ -192,12 +193,16 @@ static int open_log(const char *path, struct err *err)
 static int open_input(const char *input, struct err *err)
 {
 	int fds[2] = { -1, -1 };
+	bool good;
 
-	if (!input)
+	if (!input) {
 		fds[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	else if (pipe2(fds, O_CLOEXEC) == 0 && write(fds[1], input, strlen(input)) < 0)
-		input = NULL; /* a few bytes always fit into an empty pipe */
-	if (fds[0] < 0)
+		good = fds[0] >= 0;
+	} else {
+		/* A few bytes always fit into an empty pipe. */
+		good = pipe2(fds, O_CLOEXEC) == 0 && write(fds[1], input, strlen(input)) >= 0;
+	}
+	if (!good)
 		return err_set(err, -errno, "private postgres: cannot start: %s", strerror(errno));
 	if (fds[1] >= 0)
 		close(fds[1]);

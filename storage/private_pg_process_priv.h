@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#define PG_SOCKET_PATH_BYTES 108 /* of a socket's path with its NUL; the kernel's limit */
-#define PG_PORT "5432"		 /* the socket's name; nothing listens on the network */
+#define PG_SOCKET_PATH_BYTES 108    /* of a socket's path with its NUL; the kernel's limit */
+#define PG_PORT              "5432" /* the socket's name; nothing listens on the network */
 
 struct err;
 
@@ -32,8 +32,8 @@ int pg_user_reaches(const struct pg_user *user, const char *dir, struct err *err
 struct pg_command {
 	char *const *argv; /* argv[0] is the whole path */
 	const struct pg_user *user;
-	const char *input;  /* for its standard input; short. NULL: none */
-	const char *log;    /* file that its output is appended to */
+	const char *input; /* for its standard input; short. NULL: none */
+	const char *log;   /* file that its output is appended to */
 	bool dies_with_us;
 };
 

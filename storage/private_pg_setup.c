@@ -19,7 +19,7 @@
 #include "base/mem.h"
 
 #define SMALL_MACHINE_BYTES (2ull << 30) /* half the usual shared_buffers below it */
-#define PASSWD_BYTES 16384
+#define PASSWD_BYTES        16384
 
 /* --- binaries --------------------------------------------------------------------------------- */
 
@@ -84,7 +84,7 @@ int pg_binaries_find(const char *root, const char *data_dir, char **out, int *ve
 				    "Debian package 'postgresql', or set storage.url",
 				    root);
 	}
-	if (r == 0) {
+	if (r == 0 && version) {
 		*version_out = major(version);
 		*out = xasprintf("%s/%s/bin", root, version);
 	}
@@ -107,7 +107,8 @@ static bool is_good_socket_dir(struct str dir, const struct pg_user *user)
 
 	for (size_t i = 0; i < ARRAY_LEN(socket_places); i++)
 		is_good |= str_starts_with(dir, str_of(socket_places[i]));
-	is_good = is_good && dir.len + sizeof("/.s.PGSQL.") + sizeof(PG_PORT) < PG_SOCKET_PATH_BYTES;
+	is_good =
+		is_good && dir.len + sizeof("/.s.PGSQL.") + sizeof(PG_PORT) < PG_SOCKET_PATH_BYTES;
 	is_good = is_good && lstat(path, &st) == 0 && S_ISDIR(st.st_mode) &&
 		  st.st_uid == user->uid && (st.st_mode & 0777) == 0700;
 	free(path);

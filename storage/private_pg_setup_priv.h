@@ -8,7 +8,7 @@
 #include "storage/private_pg_process_priv.h"
 
 #define PG_BINARIES_ROOT "/usr/lib/postgresql" /* where Debian keeps <version>/bin */
-#define PG_ARGV_MAX 64
+#define PG_ARGV_MAX      64
 
 /* The folder of the newest server under `root`, or of the version that made `data_dir`; *out new.
  * -ENOENT with the package to install. */

@@ -6,9 +6,8 @@
  *	seq <oldest> <last>
  *	enrolment-token <text>
  *	admin-hash <text>
- *	source <uuid> <state> <reply status> <created_us> <name> <address> <token> <site> <rack> <owner>
- *	…
- *	end <number of sources> <CRC32C of everything before it, 8 hex digits>
+ *	source <uuid> <state> <reply status> <created_us> <name> <address> <token> <site> <rack>
+ *<owner> … end <number of sources> <CRC32C of everything before it, 8 hex digits>
  *
  * A text is percent-escaped; "-" stands for none and "%" for an empty one. Thread: any.
  */
@@ -281,8 +280,7 @@ static bool check_end(char *text, size_t n, size_t *n_sources_out)
 	take(&scan, STR("\n"));
 	if (scan.bad || scan.at != scan.end)
 		return false;
-	snprintf(expected, sizeof(expected), "%08" PRIx32,
-		 crc32c(0, text, (size_t)(crc.p - text)));
+	snprintf(expected, sizeof(expected), "%08" PRIx32, crc32c(0, text, (size_t)(crc.p - text)));
 	return str_eq(crc, str_of(expected));
 }
 

@@ -1,4 +1,5 @@
-/* What the journal survives: torn tails, flipped bits, kills at any moment, failing system calls. */
+/* What the journal survives: torn tails, flipped bits, kills at any moment, failing system calls.
+ */
 #include "journal_fixture.h"
 
 #include <fcntl.h>
@@ -58,7 +59,8 @@ static void test_torn_tail(void **state)
 	static const struct {
 		const char *name;
 		bool ends, is_garbage;
-	} cases[] = { { "end of file", true, false }, { "zeros", false, false },
+	} cases[] = { { "end of file", true, false },
+		      { "zeros", false, false },
 		      { "garbage", false, true } };
 	struct image image;
 
@@ -130,7 +132,8 @@ static void test_tail_stays_dropped(void **state)
 
 /* --- damage ----------------------------------------------------------------------------------- */
 
-/* Each bit of the middle record: its neighbours are read, the damage is told. Unsealed and sealed. */
+/* Each bit of the middle record: its neighbours are read, the damage is told. Unsealed and sealed.
+ */
 static void test_flipped_bits(void **state)
 {
 	struct image image;
@@ -141,11 +144,11 @@ static void test_flipped_bits(void **state)
 	assert_int_equal(file_read(image.path, 5 << 20, &sealed, &n_sealed, &err), 0);
 	for (uint64_t at = image.places[1].start; at < image.places[1].end; at++) {
 		/* The bytes that fill up to a multiple of 8 say nothing. */
-		bool is_filling = at >= image.places[1].start + JOURNAL_HEAD_BYTES +
-						strlen(texts[1]);
-		const char *expected = is_filling
-					       ? "the first record|the second|the third, the last one|"
-					       : "the first record|!the third, the last one|";
+		bool is_filling =
+			at >= image.places[1].start + JOURNAL_HEAD_BYTES + strlen(texts[1]);
+		const char *expected =
+			is_filling ? "the first record|the second|the third, the last one|"
+				   : "the first record|!the third, the last one|";
 
 		for (int bit = 0; bit < 8; bit++) {
 			image.bytes[at] ^= (char)(1 << bit);

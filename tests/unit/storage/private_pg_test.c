@@ -25,7 +25,7 @@
 #include "storage/private_pg.h"
 #include "storage/private_pg_setup_priv.h"
 
-#define UP_MS 60000
+#define UP_MS   60000
 #define STOP_MS 10000
 
 static char dir[] = "/tmp/private_pg_test.XXXXXX";
@@ -464,7 +464,8 @@ static void test_binaries(void **state)
 static void test_stale_pid_file(void **state)
 {
 	char *data_dir = in_dir("stale"), *path = in_dir("stale/postmaster.pid");
-	char *content = xasprintf("%d\n%s\n1\n5432\n/tmp\n\n1 2\nready   \n", (int)getpid(), data_dir);
+	char *content =
+		xasprintf("%d\n%s\n1\n5432\n/tmp\n\n1 2\nready   \n", (int)getpid(), data_dir);
 	struct pg_postmaster found;
 
 	assert_int_equal(file_make_dirs(data_dir, 0755, &err), 0);
