@@ -152,7 +152,7 @@ static int start_log(struct pipeline *pipeline, const struct config *config, str
 		.ring_events = RING_EVENTS,
 		.ring_max_bytes = RING_MAX_BYTES,
 	};
-	const struct loader_config loader = {
+	struct loader_config loader = {
 		.url = pipeline->url,
 		.node = pipeline->node,
 		.journal_dir = pipeline->journal_dir,
@@ -171,6 +171,8 @@ static int start_log(struct pipeline *pipeline, const struct config *config, str
 	int r;
 
 	keeper_log(pipeline->keeper, &feed.epoch, &feed.oldest_seq, &feed.last_seq);
+	loader.epoch = feed.epoch;
+	loader.last_seq = feed.last_seq;
 	r = feed_start(&feed, &pipeline->feed, err);
 	if (r == 0)
 		r = loader_start(&loader, &pipeline->loader, err);

@@ -30,6 +30,7 @@ struct log_side {
 	bool connected;      /* the feed's bounds said this */
 	uint64_t generation; /* and this */
 	bool said_away;      /* logged once per absence */
+	bool was_connected;  /* once at least */
 	bool inbox_full;     /* the last page could not be handed over */
 };
 
@@ -39,7 +40,8 @@ static void lost(struct log_side *side, const struct err *err)
 	side->db = NULL;
 	side->usable = false;
 	side->next_try_us = clock_monotonic_us() + RETRY_US;
-	if (!side->said_away)
+	/* At the first start the private server is still being made: no reason to alarm anybody. */
+	if (!side->said_away && side->was_connected)
 		log_warn("stream", "cannot read the log", LOG_T("err", err->text));
 	side->said_away = true;
 }
@@ -58,8 +60,9 @@ static void connect_when_due(struct log_side *side)
 		lost(side, &err);
 		return;
 	}
-	if (side->said_away)
+	if (side->said_away && side->was_connected)
 		log_info("stream", "log can be read again");
+	side->was_connected = true;
 	side->said_away = false;
 	side->next_look_us = 0;
 }

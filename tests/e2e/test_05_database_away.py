@@ -63,7 +63,7 @@ def test_postgres_killed_under_load(service):
         time.sleep(0.4)
         pid = house.wait_for(service.postgres_pid, 20, "PostgreSQL runs")
         os.kill(pid, signal.SIGKILL)
-        house.wait_for(lambda: service.postgres_pid() not in (None, pid), 30, "PostgreSQL again")
+        house.wait_for(lambda: service.postgres_pid() not in (None, pid), 60, "PostgreSQL again")
     time.sleep(0.5)
     sender.stop()
     assert not sender.unsure and len(sender.answered) > 100
