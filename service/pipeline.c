@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metrics.h"
 #include "base/slot.h"
 #include "event/decode.h"
 #include "event/delivery.h"
@@ -114,6 +115,15 @@ static void publish(void *ctx, struct entry_batch *batch, bool provisional)
 
 		keeper_log_seen(pipeline->keeper, bounds.epoch, bounds.oldest_seq, bounds.last_seq);
 	}
+}
+
+/* While the operators' door is open, so while the loader is there. */
+static void on_scrape(void *ctx)
+{
+	struct pipeline *pipeline = ctx;
+
+	metric_set(METRIC_JOURNAL_OLDEST, NULL, loader_oldest_seconds(pipeline->loader));
+	metric_set(METRIC_JOURNAL_BYTES, NULL, (double)journal_bytes(pipeline->journal));
 }
 
 static bool is_ready(void *ctx)
@@ -239,6 +249,7 @@ static int start_api(struct pipeline *pipeline, const struct config *config, str
 	if (r < 0)
 		return r;
 	api.pool = pipeline->pool;
+	metrics_on_scrape(on_scrape, pipeline);
 	return api_start(&api, &pipeline->api, err);
 }
 

@@ -11,7 +11,6 @@
 #include "base/log.h"
 #include "base/mailbox.h"
 #include "base/mem.h"
-#include "base/metrics.h"
 #include "base/thread.h"
 #include "storage/journal.h"
 #include "storage/limits.h"
@@ -190,8 +189,6 @@ static void *run(void *ctx)
 			waiting = commit_group(thread, waiting);
 		if (clock_monotonic_us() >= expire_at_us) {
 			journal_expire(thread->config.journal);
-			metric_set(METRIC_JOURNAL_BYTES, NULL,
-				   (double)journal_bytes(thread->config.journal));
 			expire_at_us = clock_monotonic_us() + EXPIRE_EVERY_US;
 		}
 	}

@@ -50,6 +50,8 @@ int loader_start(const struct loader_config *config, struct loader **out, struct
 void loader_put(struct loader *loader, struct delivery *delivery);
 /* Everything durable before the call is in the log, or `timeout_ms` passed. True when it is. */
 bool loader_drain(struct loader *loader, int timeout_ms);
+/* Age of the oldest delivery that is journaled and not in the log; 0 when there is none. */
+double loader_oldest_seconds(struct loader *loader);
 bool loader_is_connected(const struct loader *loader);
 void loader_stop(struct loader *loader); /* frees; NULL is allowed */
 

@@ -44,6 +44,8 @@ def test_a_known_bmc_is_answered_at_once_without_the_database(new_service):
         s.events("provisional")), 20, "provisional events")
     assert all(e["seq"] is None and e["Message"] for e in shown)
     assert service.get("/-/ready").status_code == 503
+    assert service.metric("rfeventd_journal_oldest_seconds") > 0
+    assert service.metric("rfeventd_database_up") == 0
 
     with_postgres(service)
     service.wait_ready()

@@ -138,4 +138,6 @@ def test_metrics_are_openmetrics(service):
     assert service.metric("rfeventd_deliveries_received_total") == 1
     assert service.metric("rfeventd_events_logged_total") == 1
     assert service.metric("rfeventd_log_last_seq") == 1
+    assert service.metric("rfeventd_journal_oldest_seconds") == 0
+    assert service.metric("rfeventd_journal_bytes") > 0
     assert pathlib.Path(service.log_path).exists()
