@@ -42,14 +42,16 @@ struct journal_segment {
 	bool sealed;	    /* not being appended to */
 };
 
-/* Open the directory (created if absent), take its flock, drop the torn tail of each segment, open
- * a new segment with a random id. -EBUSY when another process holds it, with words. */
+/* Open the directory (created if absent) and take its flock. Reads no record, however much there
+ * is. What is appended goes to a new segment with a random id, made by the first append.
+ * -EBUSY when another process holds it, with words. */
 int journal_open(const struct journal_config *config, struct journal **out, struct err *err);
 void journal_close(struct journal *journal); /* NULL is allowed */
 
 /* --- journal thread only --- */
 /* Queue one record for the next sync (copied). Returns 0 and the place it will have; -ENOSPC when
- * max_bytes would be passed and no loaded segment can be given up; -E2BIG over JOURNAL_MAX_RECORD. */
+ * max_bytes would be passed (or the file system is full) and no loaded segment can be given up;
+ * -E2BIG over JOURNAL_MAX_RECORD; -EINVAL when empty. */
 int journal_append(struct journal *journal, struct str record, bool reserved,
 		   struct journal_place *place, struct err *err);
 /* Write what was appended and fdatasync it: 0 when all of it is on disk. Any failure is fatal for
@@ -61,7 +63,8 @@ void journal_expire(struct journal *journal);
 /* --- any thread --- */
 /* Loaded up to `position`: what is whole and loaded may expire. */
 void journal_set_loaded(struct journal *journal, struct uuid segment, uint64_t position);
-/* The segments, oldest first, with the durable end of each; *out new (free()). */
+/* The segments, oldest first, with the durable end of each; *out new (free()). The first call
+ * scans what a kill left unsealed, and drops its torn tail. */
 void journal_segments(struct journal *journal, struct journal_segment **out, size_t *n_out);
 uint64_t journal_bytes(struct journal *journal); /* on disk, pre-allocated room included */
 bool journal_is_full(struct journal *journal);	  /* the last append found no room */
@@ -69,7 +72,8 @@ bool journal_is_full(struct journal *journal);	  /* the last append found no roo
 /* --- reading: one reader per thread --- */
 struct journal_reader *journal_reader_new(const char *dir);
 void journal_reader_free(struct journal_reader *reader);
-/* The record at `position` of a segment whose durable end is `end`. Returns 1 with *record
+/* The record at `position` (0: the first) of a segment whose durable end is `end`. Returns 1 with
+ * *record
  * (borrowed until the next call) and *next; 0 when position == end; -EBADMSG for a damaged
  * record, with *next the following whole record or `end`; another negative errno. */
 int journal_read(struct journal_reader *reader, const struct journal_segment *segment,

@@ -11,7 +11,8 @@
 #include "storage/journal_segment_priv.h"
 
 #define WINDOW_BYTES (1u << 20)
-#define STEP         8 /* records begin at multiples of it */
+#define BLOCK_BYTES  4096 /* as far as one read error reaches */
+#define STEP         8    /* records begin at multiples of it */
 
 struct journal_reader {
 	char *dir;
@@ -25,6 +26,7 @@ struct journal_reader {
 	size_t window_bytes;
 	uint64_t from;
 	size_t have;
+	bool met_bad_block;
 };
 
 struct journal_reader *journal_reader_new(const char *dir)
@@ -97,11 +99,21 @@ static int fill_window(struct journal_reader *reader, uint64_t at, size_t n, uin
 	reader->from = at;
 	reader->have = 0;
 	while (reader->have < most) {
-		ssize_t got = pread(reader->fd, reader->window + reader->have, most - reader->have,
-				    (off_t)(at + reader->have));
+		uint64_t from = at + reader->have;
+		size_t left = most - reader->have;
+		ssize_t got = journal_sys.pread(reader->fd, reader->window + reader->have, left,
+						(off_t)from);
 
 		if (got < 0 && errno == EINTR)
 			continue;
+		if (got < 0 && errno == EIO) {
+			/* A bad block is damage like any other, and hides nothing behind it. */
+			size_t block = BLOCK_BYTES - (size_t)(from % BLOCK_BYTES);
+
+			reader->met_bad_block = true;
+			got = (ssize_t)(block < left ? block : left);
+			memset(reader->window + reader->have, 0, (size_t)got);
+		}
 		if (got < 0)
 			return -errno;
 		if (got == 0)
@@ -230,6 +242,7 @@ int segment_scan(struct journal_reader *reader, const struct journal_segment *se
 	struct str record;
 	int r = 0;
 
+	reader->met_bad_block = false;
 	whole.end = size > segment->first ? size : segment->first;
 	for (uint64_t at = segment->first; at < whole.end; at = next) {
 		r = journal_read(reader, &whole, at, &record, &next, err);
@@ -239,5 +252,5 @@ int segment_scan(struct journal_reader *reader, const struct journal_segment *se
 			end = next;
 	}
 	*end_out = end;
-	return 0;
+	return reader->met_bad_block;
 }

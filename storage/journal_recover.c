@@ -155,18 +155,36 @@ static bool next_unresolved(struct journal *journal, uint64_t from_number, struc
 	return found;
 }
 
+/* Not sealed it can be read as well: the next start will find the same end. */
+static void seal(struct journal *journal, struct segment *segment)
+{
+	struct journal_segment *view = &segment->view;
+	int fd = segment_open(journal->dir_fd, view->number, view->id, O_RDWR);
+	int r = fd < 0 ? fd : segment_seal(fd, view->id, view->end, segment->sealed_us);
+
+	if (r == 0)
+		segment->size = view->end;
+	if (r == 0 && journal_sys.fdatasync(fd) < 0)
+		r = -errno;
+	if (fd >= 0)
+		close(fd);
+	if (r < 0)
+		log_warn("storage", "journal: segment not sealed, it will be scanned at start",
+			 LOG_I("segment", view->number), LOG_T("err", strerror(-r)));
+}
+
 /* Scan and seal. One without a whole record is deleted, unless its header is damaged: then its
  * records may have been unreadable for the same reason. */
 static int resolve(struct journal *journal, struct journal_reader *reader, struct segment *segment,
 		   struct err *err)
 {
 	struct journal_segment *view = &segment->view;
-	int fd, r = segment_scan(reader, view, segment->size, &view->end, err);
+	int r = segment_scan(reader, view, segment->size, &view->end, err);
 
 	if (r < 0)
 		return r;
 	if (view->end == view->first) {
-		if (!segment->is_known)
+		if (!segment->is_known || r == 1)
 			return err_set(err, -EBADMSG, "journal: nothing whole in segment %llu",
 				       (unsigned long long)view->number);
 		r = segment_unlink(journal->dir_fd, view->number, view->id);
@@ -174,15 +192,10 @@ static int resolve(struct journal *journal, struct journal_reader *reader, struc
 				       strerror(-r))
 			     : 0;
 	}
-	fd = segment_open(journal->dir_fd, view->number, view->id, O_RDWR);
-	r = fd < 0 ? fd : segment_seal(fd, view->id, view->end, segment->sealed_us);
-	if (r == 0 && journal_sys.fdatasync(fd) < 0)
-		r = -errno;
-	if (fd >= 0)
-		close(fd);
-	return r < 0 ? err_set(err, r, "journal: cannot seal segment %llu: %s",
-			       (unsigned long long)view->number, strerror(-r))
-		     : 0;
+	/* Sealing gives up what lies behind the end: not while some of it could not be read. */
+	if (r == 0)
+		seal(journal, segment);
+	return 0;
 }
 
 static void set_resolved(struct journal *journal, const struct segment *resolved)
@@ -195,7 +208,7 @@ static void set_resolved(struct journal *journal, const struct segment *resolved
 	segment = journal_list_find(journal, resolved->view.id);
 	segment->view.end = resolved->view.end;
 	segment->is_resolved = true;
-	journal_list_resize(journal, segment, resolved->view.end);
+	journal_list_resize(journal, segment, resolved->size);
 	if (resolved->view.end == resolved->view.first)
 		journal_list_remove(journal, segment);
 	pthread_mutex_unlock(&journal->lock);

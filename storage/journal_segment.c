@@ -16,6 +16,7 @@ static int sys_openat(int dir_fd, const char *name, int flags, mode_t mode)
 
 struct journal_sys journal_sys = {
 	.openat = sys_openat,
+	.pread = pread,
 	.pwrite = pwrite,
 	.fdatasync = fdatasync,
 	.fsync = fsync,

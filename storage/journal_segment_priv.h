@@ -12,6 +12,7 @@
 /* The system calls that can fail; tests put their own here, before any thread runs. */
 struct journal_sys {
 	int (*openat)(int dir_fd, const char *name, int flags, mode_t mode);
+	ssize_t (*pread)(int fd, void *p, size_t n, off_t at); /* of records */
 	ssize_t (*pwrite)(int fd, const void *p, size_t n, off_t at);
 	int (*fdatasync)(int fd);
 	int (*fsync)(int fd);
@@ -43,7 +44,8 @@ struct segment_file {
 /* 0; -EBADF when the name does not belong to the content; other negative errno with words. */
 int segment_inspect(int dir_fd, const char *name, struct segment_file *out, struct err *err);
 
-/* The end of the last whole record within `size` bytes, whatever is damaged before it. */
+/* The end of the last whole record within `size` bytes, whatever is damaged before it. Returns 1
+ * when the disk refused some of it, so that more may be there; 0, or a negative errno. */
 int segment_scan(struct journal_reader *reader, const struct journal_segment *segment,
 		 uint64_t size, uint64_t *end_out, struct err *err);
 
