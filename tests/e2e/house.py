@@ -134,6 +134,7 @@ class Service:
         if pid:
             os.kill(pid, signal.SIGQUIT)
             wait_for(lambda: not self.postgres_pid(), 10, "PostgreSQL ended")
+        assert "Sanitizer" not in self.log() and "runtime error" not in self.log(), self.log()
 
     # --- PostgreSQL ---
     def postgres_pid(self):
