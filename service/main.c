@@ -18,7 +18,6 @@
 #include "base/mem.h"
 #include "service/config.h"
 #include "service/env_file.h"
-#include "service/keeper.h"
 #include "service/pipeline.h"
 
 enum { EXIT_OK = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2 };
@@ -34,7 +33,6 @@ struct service {
 	struct options options;
 	struct config config;
 	struct loop *loop;
-	struct keeper *keeper;
 	struct pipeline *pipeline;
 	struct loop_fd signals;
 };
@@ -142,7 +140,6 @@ static void reload(struct service *service)
 		return;
 	}
 	log_set((enum log_level)fresh.log_level, (enum log_format)fresh.log_format);
-	keeper_reconfigure(service->keeper, &fresh);
 	pipeline_reload(service->pipeline, &fresh);
 	/* Keys that need a restart keep their old value in the running parts. */
 	config_free(config_keys, &service->config);
@@ -197,15 +194,12 @@ static int serve(struct service *service, struct err *err)
 	if (r == 0)
 		r = watch_signals(service, err);
 	if (r == 0)
-		r = keeper_open(config, service->loop, &service->keeper, err);
-	if (r == 0)
-		r = pipeline_start(config, service->keeper, &service->pipeline, err);
+		r = pipeline_start(config, service->loop, &service->pipeline, err);
 	if (r == 0)
 		r = env_file_write(config, err);
 	if (r == 0)
 		loop_run(service->loop);
 	pipeline_stop(service->pipeline);
-	keeper_close(service->keeper);
 	if (service->signals.fd > 0) {
 		loop_fd_remove(service->loop, &service->signals);
 		close(service->signals.fd);

@@ -135,7 +135,9 @@ static bool is_ready(void *ctx)
 
 /* --- starting, floor first --------------------------------------------------------------------- */
 
-static int start_storage(struct pipeline *pipeline, const struct config *config, struct err *err)
+/* What this node has on its own disk. */
+static int start_state(struct pipeline *pipeline, const struct config *config, struct loop *loop,
+		       struct err *err)
 {
 	const struct journal_config journal = {
 		.dir = pipeline->journal_dir,
@@ -143,11 +145,27 @@ static int start_storage(struct pipeline *pipeline, const struct config *config,
 		.reserve_bytes = JOURNAL_RESERVE_BYTES,
 		.keep_us = config->storage_journal_keep_us,
 	};
-	const struct private_pg_config private_pg = { .state_dir = config->state_dir };
+	char *guard = xasprintf("%s/decode-guard", config->state_dir);
+	char node[UUID_TEXT_BYTES];
 	int r;
 
 	r = journal_open(&journal, &pipeline->journal, err);
-	if (r == 0 && !config->storage_url)
+	if (r == 0)
+		r = guard_open(guard, err);
+	if (r == 0)
+		r = keeper_open(config, loop, &pipeline->keeper, err);
+	if (r == 0)
+		pipeline->node = xstrdup(uuid_format(keeper_node(pipeline->keeper), node));
+	free(guard);
+	return r;
+}
+
+static int start_database(struct pipeline *pipeline, const struct config *config, struct err *err)
+{
+	const struct private_pg_config private_pg = { .state_dir = config->state_dir };
+	int r = 0;
+
+	if (!config->storage_url)
 		r = private_pg_start(&private_pg, &pipeline->private_pg, err);
 	if (r == 0)
 		pipeline->url = xstrdup(config->storage_url ? config->storage_url :
@@ -253,22 +271,20 @@ static int start_api(struct pipeline *pipeline, const struct config *config, str
 	return api_start(&api, &pipeline->api, err);
 }
 
-int pipeline_start(const struct config *config, struct keeper *keeper, struct pipeline **out,
+int pipeline_start(const struct config *config, struct loop *loop, struct pipeline **out,
 		   struct err *err)
 {
 	struct pipeline *pipeline = xcalloc(1, sizeof(*pipeline));
-	char node[UUID_TEXT_BYTES], *guard = xasprintf("%s/decode-guard", config->state_dir);
 	int r;
 
-	pipeline->keeper = keeper;
-	pipeline->default_language = xstrdup(config->default_language ? config->default_language : "en");
+	pipeline->default_language =
+		xstrdup(config->default_language ? config->default_language : "en");
 	pipeline->journal_dir = xasprintf("%s/journal", config->state_dir);
-	pipeline->node = xstrdup(uuid_format(keeper_node(keeper), node));
 	r = doors_open(config, &pipeline->doors, err);
 	if (r == 0)
-		r = guard_open(guard, err);
+		r = start_state(pipeline, config, loop, err);
 	if (r == 0)
-		r = start_storage(pipeline, config, err);
+		r = start_database(pipeline, config, err);
 	if (r == 0)
 		r = registry_loader_start(config, &pipeline->registries, err);
 	if (r == 0)
@@ -279,7 +295,6 @@ int pipeline_start(const struct config *config, struct keeper *keeper, struct pi
 		log_info("service", "receiver listens");
 	if (r == 0)
 		r = start_api(pipeline, config, err);
-	free(guard);
 	if (r < 0) {
 		pipeline_stop(pipeline);
 		return r;
@@ -293,6 +308,7 @@ void pipeline_reload(struct pipeline *pipeline, const struct config *config)
 {
 	struct err err;
 
+	keeper_reconfigure(pipeline->keeper, config);
 	if (doors_reload(&pipeline->doors, config, &err) < 0)
 		log_error("service", "certificates not reloaded, the old ones stay",
 			  LOG_T("err", err.text));
@@ -317,9 +333,10 @@ void pipeline_stop(struct pipeline *pipeline)
 	feed_stop(pipeline->feed);
 	query_pool_stop(pipeline->pool);
 	registry_loader_stop(pipeline->registries);
-	journal_close(pipeline->journal);
 	private_pg_stop(pipeline->private_pg, STOP_POSTGRES_MS);
+	keeper_close(pipeline->keeper);
 	guard_close();
+	journal_close(pipeline->journal); /* and with it the lock on the state */
 	doors_fini(&pipeline->doors);
 	free(pipeline->journal_dir);
 	free(pipeline->url);

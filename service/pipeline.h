@@ -1,8 +1,8 @@
 /* Pipeline: the whole path of an event, wired. Start here to read the house.
  *
- *	receiver worker ── deliver() ──> journal thread ── durable ──> loader ── publish() ──> feed
- *	     │  decode, resolve while the journal syncs                     │                     │
- *	     <──────── intake back: 200 ─────────                        PostgreSQL          WebSocket
+ *	receiver ── deliver() ──> journal thread ── durable() ──> loader ── publish() ──> feed
+ *	   │  decodes and resolves while the journal syncs          │                      │
+ *	   <───── intake back: 200 ─────                        PostgreSQL            WebSocket
  */
 #ifndef SERVICE_PIPELINE_H
 #define SERVICE_PIPELINE_H
@@ -11,15 +11,16 @@
 
 struct config;
 struct err;
-struct keeper;
+struct loop;
 struct pipeline;
 
-/* Everything but the main loop, in the order that lets the receiver accept first: journal, loader
- * and feed (the database may come later), receiver; then the registries are read and the
- * operators' door opens. */
-int pipeline_start(const struct config *config, struct keeper *keeper, struct pipeline **out,
+/* Everything but the main loop, in the order that lets the receiver accept first: the journal (its
+ * lock keeps a second service off this state), the keeper on `loop`, loader and feed (the database
+ * may come later), receiver; then the registries are read and the operators' door opens. */
+int pipeline_start(const struct config *config, struct loop *loop, struct pipeline **out,
 		   struct err *err);
-/* SIGHUP: certificates, registries. What cannot be read keeps its old state, and is logged. */
+/* SIGHUP: sources, certificates, registries. What cannot be read keeps its old state, and is
+ * logged. */
 void pipeline_reload(struct pipeline *pipeline, const struct config *config);
 /* SIGTERM: stop accepting, finish what was accepted, stop the private PostgreSQL; within 10 s.
  * NULL is allowed. */
