@@ -20,6 +20,9 @@ import websockets
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("BUILD", "build")
+# The client of Debian 12 calls them otherwise than that of Debian 13.
+STREAM_HEADERS = ("additional_headers" if int(websockets.__version__.split(".")[0]) >= 14
+                  else "extra_headers")
 ENTRIES = "/redfish/v1/Managers/rfeventd/LogServices/Events/Entries"
 
 
@@ -273,7 +276,8 @@ class Stream:
 
     async def _listen(self):
         try:
-            async with websockets.connect(self.url, ssl=self.context, extra_headers=self.headers,
+            async with websockets.connect(self.url, ssl=self.context,
+                                          **{STREAM_HEADERS: self.headers},
                                           subprotocols=list(self.subprotocols) or None,
                                           origin=self.origin, max_size=None,
                                           open_timeout=10) as connection:
