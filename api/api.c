@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "api/api_priv.h"
 #include "api/auth.h"
@@ -13,7 +12,6 @@
 #include "api/service_root.h"
 #include "api/sessions.h"
 #include "api/websocket.h"
-#include "base/clock.h"
 #include "base/err.h"
 #include "base/loop.h"
 #include "base/mem.h"
@@ -145,15 +143,11 @@ int api_start(const struct api_config *config, struct api **out, struct err *err
 
 void api_stop(struct api *api, int timeout_ms)
 {
-	struct timespec until;
-
 	if (!api)
 		return;
 	atomic_store(&api->draining, true);
 	mailbox_wake(api->answers);
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += timeout_ms / 1000;
-	if (pthread_clockjoin_np(api->thread, NULL, CLOCK_MONOTONIC, &until) != 0) {
+	if (!thread_join_within(api->thread, timeout_ms)) {
 		loop_stop(api->loop);
 		pthread_join(api->thread, NULL);
 	}

@@ -1,12 +1,12 @@
 #include "receiver/receiver.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/mailbox.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "receiver/worker_priv.h"
 
 int receiver_start(const struct receiver_config *config, struct receiver **out, struct err *err)
@@ -41,24 +41,15 @@ void receiver_drain(struct receiver *receiver)
 
 void receiver_stop(struct receiver *receiver, int timeout_ms)
 {
-	int64_t deadline_us = clock_monotonic_us() + (int64_t)timeout_ms * 1000;
+	int64_t until_us = clock_monotonic_us() + (int64_t)timeout_ms * 1000;
 
 	for (size_t i = 0; i < receiver->n_workers; i++) {
 		struct worker *worker = &receiver->workers[i];
-		struct timespec until;
-		int64_t left_us = deadline_us - clock_monotonic_us();
+		int64_t left_us = until_us - clock_monotonic_us();
 
 		if (!worker->started)
 			continue;
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		left_us = left_us > 0 ? left_us : 0;
-		until.tv_sec += left_us / CLOCK_US_PER_S;
-		until.tv_nsec += left_us % CLOCK_US_PER_S * 1000;
-		if (until.tv_nsec >= 1000000000) {
-			until.tv_sec++;
-			until.tv_nsec -= 1000000000;
-		}
-		if (pthread_clockjoin_np(worker->thread, NULL, CLOCK_MONOTONIC, &until) != 0) {
+		if (!thread_join_within(worker->thread, left_us > 0 ? (int)(left_us / 1000) : 0)) {
 			loop_stop(worker->loop);
 			pthread_join(worker->thread, NULL);
 		}

@@ -1,5 +1,7 @@
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -46,9 +48,28 @@ static void test_start(void **state)
 	assert_int_equal(sigismember(&after, SIGTERM), sigismember(&before, SIGTERM));
 }
 
+static void *wait_for_flag(void *ctx)
+{
+	while (!atomic_load((atomic_bool *)ctx))
+		sched_yield();
+	return NULL;
+}
+
+static void test_join_within_gives_up_and_can_be_asked_again(void **state)
+{
+	atomic_bool flag = false;
+	pthread_t thread;
+
+	assert_int_equal(thread_start(&thread, "test", wait_for_flag, &flag, NULL), 0);
+	assert_false(thread_join_within(thread, 20));
+	atomic_store(&flag, true);
+	assert_true(thread_join_within(thread, 10000));
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_start) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_join_within_gives_up_and_can_be_asked_again), cmocka_unit_test(test_start) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
