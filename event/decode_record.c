@@ -234,7 +234,7 @@ static bool is_alnum(char c)
 
 static struct str skip(struct str s, size_t n)
 {
-	return (struct str){ s.p + n, s.len - n };
+	return n > 0 ? (struct str){ s.p + n, s.len - n } : s; /* an absent one has no p */
 }
 
 /* Prefix.Major.Minor.Key, and no patch number in between: what the schema's pattern means. */
