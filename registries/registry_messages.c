@@ -159,7 +159,8 @@ static void check_names(struct parse *parse, const struct message *message, json
 			known = strcmp(name, message_names[i]) == 0;
 		if (!known)
 			parse_note(parse, "unknown_property", message->key,
-				   "'%.64s' is no property of a message", name);
+				   "'%.*s' is no property of a message",
+				   STR_ARG(parse_front(name)));
 	}
 }
 

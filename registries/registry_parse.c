@@ -17,7 +17,8 @@
 #include "registries/registry_parse_priv.h"
 #include "registries/registry_priv.h"
 
-#define NO_KEY ((struct str){ NULL, 0 })
+#define NO_KEY          ((struct str){ NULL, 0 })
+#define MAX_SHOWN_BYTES 64 /* of a name that a finding shows */
 
 static const char *const envelope_names[] = {
 	"Id",      "Name",         "Description", "Language", "RegistryPrefix", "RegistryVersion",
@@ -28,6 +29,27 @@ static const char *const envelope_names[] = {
 static const struct {
 	const char *wrong, *right;
 } language_repairs[] = { { "jp", "ja" }, { "cn", "zh" }, { "kr", "ko" } };
+
+/* Without the part of a character that the end of a buffer left. */
+static struct str whole_characters(struct str s)
+{
+	for (size_t n = s.len; n > 0 && s.len - n < 3;) {
+		unsigned char c = (unsigned char)s.p[--n];
+
+		if (c < 0x80)
+			break;
+		if (c >= 0xc0)
+			return str_is_utf8((struct str){ s.p + n, s.len - n })
+				       ? s
+				       : (struct str){ s.p, n };
+	}
+	return s;
+}
+
+struct str parse_front(const char *text)
+{
+	return whole_characters((struct str){ text, strnlen(text, MAX_SHOWN_BYTES) });
+}
 
 void parse_note(struct parse *parse, const char *code, struct str key, const char *format, ...)
 {
@@ -48,7 +70,7 @@ void parse_note(struct parse *parse, const char *code, struct str key, const cha
 	}
 	finding->code = code;
 	finding->key = key;
-	finding->words = arena_copy(arena, str_of(words));
+	finding->words = arena_copy(arena, whole_characters(str_of(words)));
 	if (!finding->words.p)
 		parse->full = true;
 	*parse->last = finding;
@@ -176,7 +198,8 @@ static void check_envelope_names(struct parse *parse, json_t *root)
 			known = strcmp(name, envelope_names[i]) == 0;
 		if (!known)
 			parse_note(parse, "unknown_property", NO_KEY,
-				   "'%.64s' is no property of a message registry", name);
+				   "'%.*s' is no property of a message registry",
+				   STR_ARG(parse_front(name)));
 	}
 }
 

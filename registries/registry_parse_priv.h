@@ -22,6 +22,8 @@ struct parse {
 /* Note a defect. `key` lives as long as the registry; p NULL for the file. */
 void parse_note(struct parse *parse, const char *code, struct str key, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+/* As much of a file's own name as the words of a defect show. Borrows. */
+struct str parse_front(const char *text);
 /* `s` in the registry's arena, once however often it occurs. */
 struct str parse_keep(struct parse *parse, struct str s);
 /* A JSON string as a str that borrows; p NULL for anything else. */

@@ -450,6 +450,32 @@ static void long_text_is_cut(void **state)
 	free(text);
 }
 
+/* A name shown, and the words in all, end at whole characters wherever the cap falls. */
+static void words_are_cut_at_characters(void **state)
+{
+	static const char *const shifts[] = { "", "x", "xy" };
+	char longest[601] = "";
+
+	for (size_t i = 0; i < 300; i++)
+		memcpy(longest + 2 * i, "\xc3\xa4", 2);
+	for (size_t i = 0; i < 3; i++) {
+		char *json = xasprintf("{\"RegistryPrefix\":\"A\",\"RegistryVersion\":\"1.0.0\","
+				       "\"Id\":\"%s%s\",\"%s%s\":1,\"Messages\":{}}",
+				       shifts[i], longest, shifts[i], longest);
+		struct registry *registry = NULL;
+		size_t n = 0;
+
+		assert_int_equal(registry_parse(str_of(json), "A.json", &registry, NULL), 0);
+		for (const struct registry_finding *f = registry_findings(registry); f; f = f->next) {
+			assert_true(str_is_utf8(f->words));
+			n += f->words.len > 64;
+		}
+		assert_true(n >= 2);
+		registry_unref(registry);
+		free(json);
+	}
+}
+
 /* Damage a sound file at random: whatever comes out must be usable, or refused with words. */
 static void damaged_bytes(void **state)
 {
@@ -506,6 +532,7 @@ int main(void)
 		cmocka_unit_test(not_utf8),
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(long_text_is_cut),
+		cmocka_unit_test(words_are_cut_at_characters),
 		cmocka_unit_test(damaged_bytes),
 	};
 
