@@ -66,7 +66,7 @@ DEPFILES := $(foreach room,$(ROOMS),$(patsubst %.o,%.d,$(call OBJ_room,$(room)))
 DAEMON_LIBS := $(call pkg_libs,$(PKGS)) -lcrypt -lm
 CLI_LIBS := $(DAEMON_LIBS)
 
-.PHONY: all build help deps run test check check-asan check-tsan e2e lint fmt install clean
+.PHONY: all build help deps run test check check-asan check-tsan fuzz e2e lint fmt install clean
 
 all: build
 build: $(BUILD)/rfeventd $(BUILD)/rfevent ## build the daemon and the command line
@@ -126,11 +126,49 @@ endef
 $(foreach t,$(UNIT_SRC),$(eval $(call unit_test,$(t))))
 DEPFILES += $(patsubst %,%.d,$(UNIT_BIN))
 
-unit-bins: $(UNIT_BIN)
-.PHONY: unit-bins
+# --- fuzz targets: the room whose doors a target knocks at, and the longest input worth trying ---
+FUZZ_TARGETS := \
+	http1:http:1024 decode:registries:4096 filter:event:512 registry:registries:4096 \
+	journal:storage:1024 message_id:registries:256 render:registries:512 \
+	config:service:2048 snapshot:storage:2048 websocket_protocol:api:1024 uri:http:256
+FUZZ_SECONDS ?= 10
+fuzz_field = $(word $(2),$(subst :, ,$(1)))
+fuzz_room = $(call fuzz_field,$(1),2)
+
+# $(1) target, $(2) program, $(3) sources, $(4) flags
+define fuzz_program
+$(2): $(3) tests/fuzz/fuzz.h $(call archives,$(call fuzz_room,$(1)) $(ROOM_$(call fuzz_room,$(1))))
+	@mkdir -p $$(@D)
+	$$(call say,LD $$@)
+	$$(Q)$$(CC) $$(CPPFLAGS) -DFUZZ_NAME='"$(call fuzz_field,$(1),1)"' $$(CFLAGS) $$(PKG_CFLAGS) \
+		$$(LDFLAGS) $(4) -o $$@ $(3) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group \
+		$$(call pkg_libs,jansson $$(sort $$(foreach r,$(call fuzz_room,$(1)) \
+		$(ROOM_$(call fuzz_room,$(1))),$$(PKG_$$(r))))) -lcrypt -lm
+endef
+fuzz_src = tests/fuzz/$(call fuzz_field,$(1),1)_fuzz.c
+fuzz_bin = $(BUILD)/fuzz/$(call fuzz_field,$(1),1)
+replay_bin = $(BUILD)/unit/fuzz/replay_$(call fuzz_field,$(1),1)
+$(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_program,$(t),$(call fuzz_bin,$(t)),$(call \
+	fuzz_src,$(t)),-fsanitize=fuzzer)))
+$(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_program,$(t),$(call replay_bin,$(t)),$(call \
+	fuzz_src,$(t)) tests/fuzz/replay_main.c,)))
+REPLAY_BIN := $(foreach t,$(FUZZ_TARGETS),$(call replay_bin,$(t)))
+FUZZ_BIN := $(foreach t,$(FUZZ_TARGETS),$(call fuzz_bin,$(t)))
+
+# FUZZ_ONLY='http1 decode' runs these alone.
+fuzz: ## search for failing inputs, FUZZ_SECONDS (10) a target
+	@DEPS=$(DEPS) scripts/deps $(DEPS_BUILD) $(DEPS_FUZZ)
+	@$(MAKE) --no-print-directory CC=clang BUILD=build-fuzz \
+		SANITIZE=fuzzer-no-link,address,undefined OPT='-O1 -g -fno-sanitize-recover=all' fuzz-bins
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run-fuzz build-fuzz \
+		$(foreach t,$(FUZZ_TARGETS),$(if $(filter $(or $(FUZZ_ONLY),%),$(call fuzz_field,$(t),1)),$(t)))
+
+fuzz-bins: $(FUZZ_BIN)
+unit-bins: $(UNIT_BIN) $(REPLAY_BIN)
+.PHONY: unit-bins fuzz-bins
 
 check: build unit-bins ## unit tests alone
-	@tests/run-unit $(UNIT_BIN)
+	@tests/run-unit $(UNIT_BIN) $(REPLAY_BIN)
 
 check-asan: ## unit tests under AddressSanitizer and UBSan
 	$(MAKE) BUILD=build-asan SANITIZE=address,undefined OPT='-O1 -g' check
@@ -144,6 +182,7 @@ check-tsan: ## unit tests under ThreadSanitizer
 DEPS_BUILD := gcc make pkg-config libc6-dev libyaml-dev libssl-dev libjansson-dev libpq-dev libwebsockets-dev \
 	libcurl4-openssl-dev libcrypt-dev postgresql
 DEPS_TEST := libcmocka-dev python3-pytest python3-httpx python3-psycopg2 python3-websockets curl procps
+DEPS_FUZZ := clang clang-14 libclang-rt-14-dev
 DEPS_LINT := clang clang-format shellcheck cppcheck
 
 deps: ## install what building and running needs
@@ -162,18 +201,19 @@ run: deps ## fresh machine to running service, in the foreground, with state in 
 # --- tests -------------------------------------------------------------------------------------
 test: deps-test ## every test that can run here; the last line has the count
 	@$(MAKE) --no-print-directory build unit-bins
-	@tests/run-all $(UNIT_BIN)
+	@tests/run-all $(UNIT_BIN) $(REPLAY_BIN)
 
 e2e: build ## end-to-end tests alone (pass ARGS='-k name')
 	@$(PYTHON) -m pytest -q tests/e2e $(ARGS)
 
 # --- style -------------------------------------------------------------------------------------
-C_FILES := $(wildcard $(foreach room,$(ROOMS),$(room)/*.[ch])) $(wildcard tests/unit/*.h tests/unit/*/*.[ch])
+C_FILES := $(wildcard $(foreach room,$(ROOMS),$(room)/*.[ch])) $(wildcard tests/unit/*.h tests/unit/*/*.[ch]) \
+	$(wildcard tests/fuzz/*.[ch])
 
 lint: ## style, the include table, and static analysis
 	@$(foreach room,$(ROOMS),ROOM_$(room)='$(ROOM_$(room))') scripts/lint-rooms $(ROOMS)
 	@scripts/lint-words $(C_FILES)
-	@shellcheck scripts/* tests/run-unit tests/run-all .ci/run
+	@shellcheck scripts/* tests/run-unit tests/run-all tests/run-fuzz .ci/run
 	@$(MAKE) --no-print-directory lint-compile
 	@cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,portability --inline-suppr -j 2 \
 		--suppress=missingIncludeSystem -I. -D_GNU_SOURCE $(foreach room,$(ROOMS),$(room))
@@ -194,6 +234,6 @@ install: build ## into $(DESTDIR)$(PREFIX)
 	install -m 644 registries/standard/*.json $(DESTDIR)$(PREFIX)/share/rfeventd/registries
 
 clean: ## remove what was built
-	rm -rf build build-asan build-tsan build-lint
+	rm -rf build build-asan build-tsan build-fuzz build-lint
 
 -include $(DEPFILES)
