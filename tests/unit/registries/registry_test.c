@@ -466,7 +466,8 @@ static void words_are_cut_at_characters(void **state)
 		size_t n = 0;
 
 		assert_int_equal(registry_parse(str_of(json), "A.json", &registry, NULL), 0);
-		for (const struct registry_finding *f = registry_findings(registry); f; f = f->next) {
+		for (const struct registry_finding *f = registry_findings(registry); f;
+		     f = f->next) {
 			assert_true(str_is_utf8(f->words));
 			n += f->words.len > 64;
 		}
