@@ -66,7 +66,7 @@ DEPFILES := $(foreach room,$(ROOMS),$(patsubst %.o,%.d,$(call OBJ_room,$(room)))
 DAEMON_LIBS := $(call pkg_libs,$(PKGS)) -lcrypt -lm
 CLI_LIBS := $(DAEMON_LIBS)
 
-.PHONY: all build help deps run test check check-asan check-tsan fuzz e2e lint fmt install clean
+.PHONY: all build help deps run demo soak test check check-asan check-tsan fuzz e2e lint fmt install clean
 
 all: build
 build: $(BUILD)/rfeventd $(BUILD)/rfevent ## build the daemon and the command line
@@ -179,7 +179,7 @@ check-tsan: ## unit tests under ThreadSanitizer
 
 
 # --- packages --------------------------------------------------------------------------------
-DEPS_BUILD := gcc make pkg-config libc6-dev libyaml-dev libssl-dev libjansson-dev libpq-dev libwebsockets-dev \
+DEPS_BUILD := gcc make python3 pkg-config libc6-dev libyaml-dev libssl-dev libjansson-dev libpq-dev libwebsockets-dev \
 	libcurl4-openssl-dev libcrypt-dev postgresql
 DEPS_TEST := libcmocka-dev python3-pytest python3-httpx python3-psycopg2 python3-websockets curl procps
 DEPS_FUZZ := clang clang-14 libclang-rt-14-dev
@@ -198,6 +198,10 @@ run: deps ## fresh machine to running service, in the foreground, with state in 
 	@$(MAKE) --no-print-directory build
 	@scripts/run
 
+demo: deps ## the same, with a few simulated BMCs sending
+	@$(MAKE) --no-print-directory build
+	@DEMO=yes scripts/run
+
 # --- tests -------------------------------------------------------------------------------------
 test: deps-test ## every test that can run here; the last line has the count
 	@$(MAKE) --no-print-directory build unit-bins
@@ -206,6 +210,11 @@ test: deps-test ## every test that can run here; the last line has the count
 e2e: build ## end-to-end tests alone (pass ARGS='-k name')
 	@$(PYTHON) -m pytest -q tests/e2e $(ARGS)
 
+# Long: RFEVENTD_KILLS kills of the service, half as many of PostgreSQL, under load.
+soak: build ## the long fault run (SOAK_KILLS=200)
+	@RFEVENTD_KILLS=$(or $(SOAK_KILLS),200) $(PYTHON) -m pytest -q -s -p no:cacheprovider \
+		tests/e2e/test_05_database_away.py tests/e2e/test_06_kills.py
+
 # --- style -------------------------------------------------------------------------------------
 C_FILES := $(wildcard $(foreach room,$(ROOMS),$(room)/*.[ch])) $(wildcard tests/unit/*.h tests/unit/*/*.[ch]) \
 	$(wildcard tests/fuzz/*.[ch])
@@ -213,7 +222,7 @@ C_FILES := $(wildcard $(foreach room,$(ROOMS),$(room)/*.[ch])) $(wildcard tests/
 lint: ## style, the include table, and static analysis
 	@$(foreach room,$(ROOMS),ROOM_$(room)='$(ROOM_$(room))') scripts/lint-rooms $(ROOMS)
 	@scripts/lint-words $(C_FILES)
-	@shellcheck scripts/* tests/run-unit tests/run-all tests/run-fuzz .ci/run
+	@shellcheck $(filter-out scripts/demo-fleet,$(wildcard scripts/*)) tests/run-unit tests/run-all tests/run-fuzz .ci/run
 	@$(MAKE) --no-print-directory lint-compile
 	@cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,portability --inline-suppr -j 2 \
 		--suppress=missingIncludeSystem -I. -D_GNU_SOURCE $(foreach room,$(ROOMS),$(room))

@@ -39,6 +39,17 @@ def test_run_prints_lines_that_work_when_pasted(state_dir):
         assert run.wait(15) == 0
 
 
+def test_the_demo_fleet_speaks_in_words(service):
+    subprocess.run([str(house.ROOT / "scripts/demo-fleet"), str(service.state_dir), "100", "30"],
+                   cwd=house.ROOT, timeout=60, check=True)
+    entries = service.wait_entries(30)
+    assert len(entries) == 30
+    assert len({entry["source"]["name"] for entry in entries}) > 1
+    for entry in entries:
+        assert entry["resolved_by"]["step"] == "exact" and entry["language"] == "en"
+        assert "args_missing" not in entry["quirks"], entry
+
+
 def test_the_reference_in_docs_is_the_program_s_own():
     printed = subprocess.run([str(house.BUILD / "rfeventd"), "--print-reference"], capture_output=True,
                              text=True, check=True, timeout=10).stdout
