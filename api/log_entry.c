@@ -16,19 +16,6 @@ static void put_text(struct strbuf *out, const char *name, struct str value)
 	strbuf_put_json(out, value);
 }
 
-static void put_args(struct strbuf *out, const struct event *event)
-{
-	if (!event->has_message_args)
-		return;
-	strbuf_put_text(out, ",\"MessageArgs\":[");
-	for (uint32_t i = 0; i < event->n_message_args; i++) {
-		if (i > 0)
-			strbuf_put_char(out, ',');
-		strbuf_put_json(out, event->message_args[i]);
-	}
-	strbuf_put_char(out, ']');
-}
-
 static void put_source(struct strbuf *out, struct uuid id, const struct source *source)
 {
 	char text[UUID_TEXT_BYTES];
@@ -103,7 +90,7 @@ void log_entry_encode(struct strbuf *out, const struct entry *entry, const struc
 	if (event->has_event_group_id)
 		strbuf_putf(out, ",\"EventGroupId\":%" PRId64, event->event_group_id);
 	put_text(out, "MessageId", event->message_id);
-	put_args(out, event);
+	entry_encode_args(out, event);
 	put_text(out, "Message", wording ? wording->message : event->message);
 	put_text(out, "Resolution", wording ? wording->resolution : event->resolution);
 	if (event->severity != SEVERITY_NONE)

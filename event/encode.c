@@ -45,7 +45,7 @@ static void put_source(struct strbuf *out, const struct entry *entry, const stru
 	strbuf_put_char(out, '}');
 }
 
-static void put_args(struct strbuf *out, const struct event *event)
+void entry_encode_args(struct strbuf *out, const struct event *event)
 {
 	if (!event->has_message_args && event->n_message_args == 0)
 		return;
@@ -117,7 +117,7 @@ void entry_encode(struct strbuf *out, const struct entry *entry, const struct so
 	put_text(out, "EventTimestamp", event->event_timestamp);
 	put_text(out, "EventType", event->event_type);
 	put_text(out, "MessageId", event->message_id);
-	put_args(out, event);
+	entry_encode_args(out, event);
 	if (event->severity != SEVERITY_NONE)
 		put_plain(out, "Severity", severity_name(event->severity));
 	put_text(out, "OriginOfCondition", event->origin);

@@ -53,6 +53,10 @@ struct wording {
 void entry_encode(struct strbuf *out, const struct entry *entry, const struct source *source,
 		  const struct wording *wording);
 
+/* `,"MessageArgs":[…]` of an event that has any, or that had an empty array; else nothing. For
+ * every form in which an event leaves as a JSON object. */
+void entry_encode_args(struct strbuf *out, const struct event *event);
+
 /* Loader -> feed. Takes the caller's reference. `provisional`: journaled, not committed. */
 typedef void publish_fn(void *ctx, struct entry_batch *batch, bool provisional);
 

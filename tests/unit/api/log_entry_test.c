@@ -56,6 +56,19 @@ static void test_log_entry_is_json_with_its_facts(void **state)
 	strbuf_fini(&text);
 }
 
+/* MessageArgs that came as one text, not in an array: shown here as in the Entry. */
+static void test_args_without_an_array_are_shown(void **state)
+{
+	struct entry entry = sample();
+	struct strbuf text;
+
+	entry.event.has_message_args = false;
+	strbuf_init(&text, 1 << 16);
+	log_entry_encode(&text, &entry, NULL, NULL);
+	assert_non_null(strstr(text.p, ",\"MessageArgs\":[\"PSU"));
+	strbuf_fini(&text);
+}
+
 static void test_csv_quotes_and_defuses(void **state)
 {
 	struct entry entry = sample();
@@ -75,6 +88,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_log_entry_is_json_with_its_facts),
+		cmocka_unit_test(test_args_without_an_array_are_shown),
 		cmocka_unit_test(test_csv_quotes_and_defuses),
 	};
 
