@@ -34,7 +34,7 @@ SANITIZE ?=
 # Libraries by the room that adopted them.
 PKG_base := yaml-0.1 libcrypto
 PKG_event := jansson
-PKG_http := openssl
+PKG_http := openssl libnghttp2
 PKG_registries := jansson libcrypto
 PKG_storage := libpq
 PKG_api := libwebsockets jansson
@@ -58,6 +58,15 @@ endif
 pkg_cflags = $(if $(1),$(shell pkg-config --cflags $(1) 2>/dev/null))
 pkg_libs = $(if $(1),$(shell pkg-config --libs $(1) 2>/dev/null))
 PKG_CFLAGS := $(call pkg_cflags,$(PKGS))
+
+# Functions that some versions have, some got by a back-port, and some lack: tried, not guessed.
+NGHTTP2_OPTIONAL := nghttp2_option_set_stream_reset_rate_limit nghttp2_option_set_max_continuations
+upper = $(shell echo $(1) | tr a-z A-Z)
+has_function = $(shell printf '\043include <$(2)>\nint main(void)\n{\n\treturn &$(3) == 0;\n}\n' | \
+	$(CC) -w $(call pkg_cflags,$(1)) -x c - -o /dev/null $(call pkg_libs,$(1)) 2>/dev/null && echo yes)
+NGHTTP2_HAVE := $(foreach f,$(NGHTTP2_OPTIONAL),$(if \
+	$(call has_function,libnghttp2,nghttp2/nghttp2.h,$(f)),-DHAVE_$(call upper,$(f))))
+$(BUILD)/http/http2.o: CPPFLAGS += $(NGHTTP2_HAVE)
 
 SRC_room = $(wildcard $(1)/*.c)
 OBJ_room = $(patsubst %.c,$(BUILD)/%.o,$(call SRC_room,$(1)))
@@ -179,9 +188,9 @@ check-tsan: ## unit tests under ThreadSanitizer
 
 
 # --- packages --------------------------------------------------------------------------------
-DEPS_BUILD := gcc make python3 pkg-config libc6-dev libyaml-dev libssl-dev libjansson-dev libpq-dev libwebsockets-dev \
-	libcurl4-openssl-dev libcrypt-dev postgresql
-DEPS_TEST := libcmocka-dev python3-pytest python3-httpx python3-psycopg2 python3-websockets curl procps
+DEPS_BUILD := gcc make python3 pkg-config libc6-dev libyaml-dev libssl-dev libjansson-dev libnghttp2-dev libpq-dev \
+	libwebsockets-dev libcurl4-openssl-dev libcrypt-dev postgresql
+DEPS_TEST := libcmocka-dev python3-pytest python3-httpx python3-h2 python3-psycopg2 python3-websockets curl procps
 DEPS_FUZZ := clang clang-14 libclang-rt-14-dev
 DEPS_LINT := clang clang-format shellcheck cppcheck
 
