@@ -59,15 +59,6 @@ pkg_cflags = $(if $(1),$(shell pkg-config --cflags $(1) 2>/dev/null))
 pkg_libs = $(if $(1),$(shell pkg-config --libs $(1) 2>/dev/null))
 PKG_CFLAGS := $(call pkg_cflags,$(PKGS))
 
-# Functions that some versions have, some got by a back-port, and some lack: tried, not guessed.
-NGHTTP2_OPTIONAL := nghttp2_option_set_stream_reset_rate_limit nghttp2_option_set_max_continuations
-upper = $(shell echo $(1) | tr a-z A-Z)
-has_function = $(shell printf '\043include <$(2)>\nint main(void)\n{\n\treturn &$(3) == 0;\n}\n' | \
-	$(CC) -w $(call pkg_cflags,$(1)) -x c - -o /dev/null $(call pkg_libs,$(1)) 2>/dev/null && echo yes)
-NGHTTP2_HAVE := $(foreach f,$(NGHTTP2_OPTIONAL),$(if \
-	$(call has_function,libnghttp2,nghttp2/nghttp2.h,$(f)),-DHAVE_$(call upper,$(f))))
-$(BUILD)/http/http2.o: CPPFLAGS += $(NGHTTP2_HAVE)
-
 SRC_room = $(wildcard $(1)/*.c)
 OBJ_room = $(patsubst %.c,$(BUILD)/%.o,$(call SRC_room,$(1)))
 DEPFILES := $(foreach room,$(ROOMS),$(patsubst %.o,%.d,$(call OBJ_room,$(room))))

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "http/connection_priv.h"
 
@@ -39,6 +40,11 @@ struct http2_session {
 	struct http2_stream *streams;
 	struct loop_timer bodies; /* due when the oldest body must be whole */
 	bool draining;
+	bool flooded; /* the peer floods: nothing more of it is read */
+	unsigned n_continuations;
+	/* Resets it may still send: HTTP2_RESETS_BURST at most, refilled with time. */
+	int64_t resets_us; /* when that was reckoned */
+	int64_t n_resets;
 };
 
 /* --- streams -----------------------------------------------------------------------------------
@@ -484,6 +490,40 @@ static void on_ping_answered(struct connection *connection)
 				      NGHTTP2_NO_ERROR, NULL, 0);
 }
 
+/* Whether one more reset is too many. */
+static bool too_many_resets(struct http2_session *session)
+{
+	int64_t now_us = loop_now_us(server_loop(session->connection->server));
+	int64_t n_new = (now_us - session->resets_us) * HTTP2_RESETS_PER_S / CLOCK_US_PER_S;
+
+	if (n_new > 0) {
+		session->resets_us = now_us;
+		session->n_resets += n_new;
+		if (session->n_resets > HTTP2_RESETS_BURST)
+			session->n_resets = HTTP2_RESETS_BURST;
+	}
+	return session->n_resets-- <= 0;
+}
+
+/* Floods are counted here: which nghttp2 counts what is a matter of its back-ports. */
+static int on_begin_frame(nghttp2_session *frames, const nghttp2_frame_hd *frame, void *ctx)
+{
+	struct connection *connection = ctx;
+	struct http2_session *session = connection->http2;
+	bool flood = false;
+
+	if (frame->type == NGHTTP2_HEADERS)
+		session->n_continuations = 0;
+	else if (frame->type == NGHTTP2_CONTINUATION)
+		flood = ++session->n_continuations > HTTP2_MAX_CONTINUATIONS;
+	else if (frame->type == NGHTTP2_RST_STREAM)
+		flood = too_many_resets(session);
+	if (!flood)
+		return 0;
+	session->flooded = true;
+	return NGHTTP2_ERR_CALLBACK_FAILURE; /* ends the reading at once */
+}
+
 static int on_frame(nghttp2_session *frames, const nghttp2_frame *frame, void *ctx)
 {
 	struct http2_stream *stream;
@@ -541,30 +581,6 @@ static int on_stream_close(nghttp2_session *frames, int32_t id, uint32_t code, v
 /* --- the session
  * ----------------------------------------------------------------------------------- */
 
-#ifdef HAVE_NGHTTP2_OPTION_SET_STREAM_RESET_RATE_LIMIT
-static void limit_resets(nghttp2_option *option)
-{
-	nghttp2_option_set_stream_reset_rate_limit(option, HTTP2_RESETS_BURST, HTTP2_RESETS_PER_S);
-}
-#else
-static void limit_resets(nghttp2_option *option)
-{
-	(void)option; /* HTTP2_MAX_REQUESTS bounds what resets leave behind */
-}
-#endif
-
-#ifdef HAVE_NGHTTP2_OPTION_SET_MAX_CONTINUATIONS
-static void limit_continuations(nghttp2_option *option)
-{
-	nghttp2_option_set_max_continuations(option, HTTP2_MAX_CONTINUATIONS);
-}
-#else
-static void limit_continuations(nghttp2_option *option)
-{
-	(void)option; /* the head's time limit ends them */
-}
-#endif
-
 /* nghttp2 fails here for want of memory alone, which ends us as in xmalloc(). */
 static void must(int r)
 {
@@ -579,6 +595,7 @@ static void begin_frames(struct http2_session *session)
 
 	must(nghttp2_session_callbacks_new(&callbacks));
 	must(nghttp2_option_new(&option));
+	nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
 	nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
 	nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
@@ -589,8 +606,6 @@ static void begin_frames(struct http2_session *session)
 	nghttp2_option_set_no_closed_streams(option, 1);
 	nghttp2_option_set_max_settings(option, HTTP2_MAX_SETTINGS);
 	nghttp2_option_set_max_outbound_ack(option, HTTP2_MAX_ACKS);
-	limit_resets(option);
-	limit_continuations(option);
 	must(nghttp2_session_server_new2(&session->frames, callbacks, session->connection, option));
 	nghttp2_option_del(option);
 	nghttp2_session_callbacks_del(callbacks);
@@ -609,6 +624,8 @@ void http2_begin(struct connection *connection)
 
 	session->connection = connection;
 	session->bodies = (struct loop_timer){ .fn = on_bodies_due, .ctx = connection };
+	session->n_resets = HTTP2_RESETS_BURST;
+	session->resets_us = loop_now_us(server_loop(connection->server));
 	connection->http2 = session;
 	connection->protocol = &http2_ops;
 	begin_frames(session);
@@ -648,28 +665,6 @@ static void on_eof(struct connection *connection)
 			drop_request(stream);
 }
 
-static void on_input(struct connection *connection)
-{
-	size_t n = connection->in_end - connection->in_at;
-
-	if (connection->state != CONNECTION_OPEN || connection->closing)
-		return;
-	if (must_pause(connection)) {
-		connection->paused = true;
-		return;
-	}
-	if (n > 0 && nghttp2_session_mem_recv(
-			     connection->http2->frames,
-			     (const uint8_t *)connection->block->data + connection->in_at, n) < 0) {
-		server_report(connection->server, REPORT_BAD_REQUEST);
-		connection_close(connection);
-		return;
-	}
-	connection->in_at = connection->in_end;
-	if (connection->eof)
-		on_eof(connection);
-}
-
 /* Frames into the output while it has room. */
 static void put_frames(struct connection *connection)
 {
@@ -684,6 +679,41 @@ static void put_frames(struct connection *connection)
 				   (struct str){ (const char *)p, (size_t)n });
 	}
 	connection->more_output = n > 0;
+}
+
+/* Nothing more is wanted of this peer: it is told why, if it listens. */
+static void leave(struct connection *connection)
+{
+	struct http2_session *session = connection->http2;
+
+	if (session->flooded)
+		nghttp2_session_terminate_session(session->frames, NGHTTP2_ENHANCE_YOUR_CALM);
+	put_frames(connection);
+	if (!connection->blocked)
+		connection_flush(connection);
+	connection_close(connection);
+}
+
+static void on_input(struct connection *connection)
+{
+	size_t n = connection->in_end - connection->in_at;
+
+	if (connection->state != CONNECTION_OPEN || connection->closing)
+		return;
+	if (must_pause(connection)) {
+		connection->paused = true;
+		return;
+	}
+	if (n > 0 && nghttp2_session_mem_recv(
+			     connection->http2->frames,
+			     (const uint8_t *)connection->block->data + connection->in_at, n) < 0) {
+		server_report(connection->server, REPORT_BAD_REQUEST);
+		leave(connection);
+		return;
+	}
+	connection->in_at = connection->in_end;
+	if (connection->eof)
+		on_eof(connection);
 }
 
 static void fill(struct connection *connection)

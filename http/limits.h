@@ -25,7 +25,7 @@
 #define HTTP2_CONNECTION_WINDOW 1048576 /* likewise, of all its bodies */
 #define HTTP2_MAX_SETTINGS      32      /* entries of one SETTINGS frame */
 #define HTTP2_MAX_ACKS          256     /* of PING and SETTINGS floods, not taken by the peer */
-#define HTTP2_MAX_CONTINUATIONS 8       /* frames of one head behind its first */
+#define HTTP2_MAX_CONTINUATIONS 6       /* frames of one head behind its first; 16 KB each */
 #define HTTP2_RESETS_BURST      500     /* streams a peer may reset at once … */
 #define HTTP2_RESETS_PER_S      33      /* … and lastingly */
 #define HTTP_TUNNEL_BYTES       16384 /* moved by one step of a tunnel: one TLS record */

@@ -62,7 +62,7 @@ struct exchange {
 	bool has_test_header, closed;
 	uint32_t code;
 	size_t n_body;
-	char body[1024]; /* cut, NUL-terminated */
+	char body[1024];     /* cut, NUL-terminated */
 	const char *to_send; /* of the request's body */
 	size_t n_to_send;
 	bool stays_open;
@@ -651,27 +651,80 @@ static void test_rapid_reset(void **state)
 }
 
 /* Frames that no client library would send. */
-static void test_floods(void **state)
+static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0";
+
+/* Read until the door closes: the error code of its GOAWAY, -1 without one. */
+static int goaway_code(struct client *client)
 {
-	static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0";
+	uint8_t bytes[65536];
+	size_t n = 0;
+	ssize_t r;
+
+	while (n < sizeof(bytes) && (r = recv(client->fd, bytes + n, sizeof(bytes) - n, 0)) > 0)
+		n += (size_t)r;
+	for (size_t at = 0; at + 17 <= n;) {
+		size_t len = (size_t)bytes[at] << 16 | (size_t)bytes[at + 1] << 8 | bytes[at + 2];
+
+		if (bytes[at + 3] == NGHTTP2_GOAWAY)
+			return bytes[at + 16];
+		at += 9 + len;
+	}
+	return -1;
+}
+
+static void test_continuation_flood(void **state)
+{
 	static const char headers[] = "\0\0\1\1\1\0\0\0\1\x82";
 	static const char more[] = "\0\0\0\x9\0\0\0\0\1";
-	static const char ping[] = "\0\0\x8\6\0\0\0\0\0pingping";
 	struct client client;
 	struct door door;
 
-	limits.head_us = limits.write_us = 500000;
 	door_open(&door, &limits, NULL);
 	client_open(&client, &door);
 	client_send(&client, preface, sizeof(preface) - 1);
 	client_send(&client, headers, sizeof(headers) - 1);
-	for (int i = 0; i < 100; i++)
-		if (send(client.fd, more, sizeof(more) - 1, MSG_NOSIGNAL) < 0)
-			break;
-	while (client_recv(&client, client.text, sizeof(client.text)) > 0)
-		;
+	/* One more than there may be; time limits are far away. */
+	for (int i = 0; i < HTTP2_MAX_CONTINUATIONS + 1; i++)
+		client_send(&client, more, sizeof(more) - 1);
+	assert_int_equal(goaway_code(&client), NGHTTP2_ENHANCE_YOUR_CALM);
 	client_close(&client);
-	/* Answers that nobody takes are not heaped up. */
+	door_close(&door);
+}
+
+/* As many resets as a burst may have, then one more. */
+static void test_reset_flood(void **state)
+{
+	struct client client;
+	struct door door;
+	bool ended = false;
+
+	door_open(&door, &limits, NULL);
+	client_open(&client, &door);
+	client_send(&client, preface, sizeof(preface) - 1);
+	for (int i = 0; i < 2 * HTTP2_RESETS_BURST && !ended; i++) {
+		/* HEADERS of three indexed fields, then RST_STREAM of it. */
+		char pair[] = "\0\0\3\1\5\0\0\0\0\x82\x84\x86"
+			      "\0\0\4\3\0\0\0\0\0\0\0\0\x8";
+		int id = 2 * i + 1;
+
+		pair[7] = pair[19] = (char)(id >> 8);
+		pair[8] = pair[20] = (char)id;
+		ended = send(client.fd, pair, sizeof(pair) - 1, MSG_NOSIGNAL) < 0;
+	}
+	assert_int_equal(goaway_code(&client), NGHTTP2_ENHANCE_YOUR_CALM);
+	client_close(&client);
+	door_close(&door);
+}
+
+/* Answers that nobody takes are not heaped up. */
+static void test_ping_flood(void **state)
+{
+	static const char ping[] = "\0\0\x8\6\0\0\0\0\0pingping";
+	struct client client;
+	struct door door;
+
+	limits.write_us = 500000;
+	door_open(&door, &limits, NULL);
 	client_open(&client, &door);
 	client_send(&client, preface, sizeof(preface) - 1);
 	for (int i = 0; i < 3000000; i++)
@@ -859,7 +912,9 @@ int main(void)
 		cmocka_unit_test_setup(test_slow_reader, reset_limits),
 		cmocka_unit_test_setup(test_resets, reset_limits),
 		cmocka_unit_test_setup(test_rapid_reset, reset_limits),
-		cmocka_unit_test_setup(test_floods, reset_limits),
+		cmocka_unit_test_setup(test_continuation_flood, reset_limits),
+		cmocka_unit_test_setup(test_reset_flood, reset_limits),
+		cmocka_unit_test_setup(test_ping_flood, reset_limits),
 		cmocka_unit_test_setup(test_drain, reset_limits),
 		cmocka_unit_test_setup(test_preface_split_everywhere, reset_limits),
 		cmocka_unit_test_setup(test_time_limits, reset_limits),
