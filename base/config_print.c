@@ -16,7 +16,7 @@ static void print_list(const struct config_list *list, struct strbuf *out)
 	strbuf_put_char(out, '[');
 	for (size_t i = 0; i < list->n; i++) {
 		strbuf_put_text(out, i > 0 ? ", " : "");
-		strbuf_put_json(out, str_of(list->items[i]));
+		config_text_print(str_of(list->items[i]), out);
 	}
 	strbuf_put_char(out, ']');
 }

@@ -203,6 +203,47 @@ void config_value_allowed(const struct config_key *key, struct strbuf *out)
 	put_number(key, key->max, out);
 }
 
+/* Bytes of the line break that YAML sees and JSON does not (U+0085, U+2028, U+2029) or of the byte
+ * order mark at the front of `s`; 0 for anything else. */
+static size_t yaml_break(struct str s, unsigned *code_out)
+{
+	static const struct {
+		struct str bytes;
+		unsigned code;
+	} breaks[] = {
+		{ { "\xc2\x85", 2 }, 0x85 },
+		{ { "\xe2\x80\xa8", 3 }, 0x2028 },
+		{ { "\xe2\x80\xa9", 3 }, 0x2029 },
+		{ { "\xef\xbb\xbf", 3 }, 0xfeff },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(breaks); i++) {
+		if (str_starts_with(s, breaks[i].bytes)) {
+			*code_out = breaks[i].code;
+			return breaks[i].bytes.len;
+		}
+	}
+	return 0;
+}
+
+void config_text_print(struct str text, struct strbuf *out)
+{
+	struct strbuf json;
+	unsigned code;
+
+	strbuf_init(&json, SIZE_MAX);
+	strbuf_put_json(&json, text);
+	for (size_t i = 0, n; i < json.len; i += n) {
+		n = yaml_break((struct str){ json.p + i, json.len - i }, &code);
+		if (n > 0)
+			strbuf_putf(out, "\\u%04x", code);
+		else
+			strbuf_put_char(out, json.p[i]);
+		n = n > 0 ? n : 1;
+	}
+	strbuf_fini(&json);
+}
+
 void config_value_print(const struct config_key *key, const void *from, struct strbuf *out)
 {
 	const char *text;
@@ -213,7 +254,7 @@ void config_value_print(const struct config_key *key, const void *from, struct s
 		if (text && key->secret)
 			strbuf_put_text(out, "\"…\"");
 		else
-			strbuf_put_json(out, str_of(text));
+			config_text_print(str_of(text), out);
 		break;
 	case CONFIG_BOOL: strbuf_put_text(out, *(const bool *)from ? "true" : "false"); break;
 	case CONFIG_ENUM: strbuf_putf(out, "'%s'", key->choices[*(const int *)from]); break;

@@ -12,6 +12,8 @@
 bool config_value_parse(const struct config_key *key, struct str text, void *to);
 /* "one of 'a', 'b'", "a size such as 512 MiB, from 64 MiB to 16 TiB" … */
 void config_value_allowed(const struct config_key *key, struct strbuf *out);
+/* `text` in double quotes, as YAML that reads back the same. */
+void config_text_print(struct str text, struct strbuf *out);
 /* The value at `from` as YAML that reads back the same; also CONFIG_TEXT. */
 void config_value_print(const struct config_key *key, const void *from, struct strbuf *out);
 
