@@ -12,6 +12,8 @@
 	128 /* longer cannot be one of ours; bounds the copy that is lower-cased                   \
 	     */
 
+#define CERTIFICATE_MAX_BYTES 255 /* a DNS name; a common name is shorter */
+
 typedef struct str key_fn(const struct source *source);
 
 /* Open addressing, at most half full: the seeded hash chooses the slot, and only an equal tag leads
@@ -32,7 +34,7 @@ struct source_set {
 	struct source *sources;
 	size_t n;
 	char *texts; /* what the strs of `sources` borrow from */
-	struct index by_token, by_address, by_id;
+	struct index by_token, by_certificate, by_address, by_id;
 	struct str enrolment_token;
 	bool current;
 };
@@ -45,6 +47,11 @@ static struct str key_id(const struct source *source)
 static struct str key_token(const struct source *source)
 {
 	return source->token;
+}
+
+static struct str key_certificate(const struct source *source)
+{
+	return source->certificate;
 }
 
 static struct str key_address(const struct source *source)
@@ -108,8 +115,8 @@ static size_t texts_bytes(const struct source *sources, size_t n, struct str enr
 	for (size_t i = 0; i < n; i++) {
 		const struct source *s = &sources[i];
 
-		sum += s->name.len + s->address.len + s->token.len + s->site.len + s->rack.len +
-		       s->owner.len;
+		sum += s->name.len + s->address.len + s->token.len + s->certificate.len +
+		       s->site.len + s->rack.len + s->owner.len;
 	}
 	return sum;
 }
@@ -150,6 +157,7 @@ static void keep_source(struct source *out, const struct source *source, char **
 	out->name = keep(at, source->name);
 	out->address = keep(at, source->address);
 	out->token = keep_lower(at, source->token);
+	out->certificate = keep_lower(at, source->certificate);
 	out->site = keep(at, source->site);
 	out->rack = keep(at, source->rack);
 	out->owner = keep(at, source->owner);
@@ -162,6 +170,8 @@ static void index_sources(struct source_set *set)
 	for (size_t i = 0; i < set->n; i++) {
 		if (set->sources[i].state != SOURCE_REMOVED && set->sources[i].token.len > 0)
 			index_put(set, &set->by_token, i, false);
+		if (set->sources[i].state != SOURCE_REMOVED && set->sources[i].certificate.len > 0)
+			index_put(set, &set->by_certificate, i, false);
 	}
 	/* Several configured ones may share an address (a gateway); the enrolled one was made for
 	 * it. */
@@ -186,6 +196,7 @@ struct source_set *source_set_new(const struct source *sources, size_t n,
 	set->texts = at = xmalloc(texts_bytes(sources, n, enrolment_token));
 	set->enrolment_token = keep_lower(&at, enrolment_token);
 	index_init(&set->by_token, n, key_token);
+	index_init(&set->by_certificate, n, key_certificate);
 	index_init(&set->by_address, n, key_address);
 	index_init(&set->by_id, n, key_id);
 	for (size_t i = 0; i < n; i++)
@@ -205,6 +216,7 @@ void source_set_unref(struct source_set *set)
 	if (!set || atomic_fetch_sub_explicit(&set->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	free(set->by_token.slots);
+	free(set->by_certificate.slots);
 	free(set->by_address.slots);
 	free(set->by_id.slots);
 	free(set->sources);
@@ -247,6 +259,16 @@ const struct source *source_set_by_token(const struct source_set *set, struct st
 		return NULL;
 	lower(lowered, token);
 	return index_get(set, &set->by_token, (struct str){ lowered, token.len });
+}
+
+const struct source *source_set_by_certificate(const struct source_set *set, struct str certificate)
+{
+	char lowered[CERTIFICATE_MAX_BYTES];
+
+	if (certificate.len == 0 || certificate.len > sizeof(lowered))
+		return NULL;
+	lower(lowered, certificate);
+	return index_get(set, &set->by_certificate, (struct str){ lowered, certificate.len });
 }
 
 const struct source *source_set_by_address(const struct source_set *set, struct str address)

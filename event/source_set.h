@@ -1,6 +1,6 @@
 /* Source set: the BMCs we know, as an immutable snapshot shared by reference.
  *
- * Found by token (constant effort), by peer address (enrolled ones) and by id. A new set reaches
+ * Found by token (constant effort), by client certificate, by peer address (enrolled ones) and by id. A new set reaches
  * the threads through a struct slot.
  */
 #ifndef EVENT_SOURCE_SET_H
@@ -20,6 +20,8 @@ struct source {
 	struct str name;    /* shown to people; at first the peer address */
 	struct str address; /* "10.1.2.3"; p NULL when not bound to one */
 	struct str token;   /* lower-case base32 of its own Destination; p NULL: none */
+	struct str certificate; /* of the client it is: "sha256:<hex>", or its common or DNS name;
+				   p NULL: none */
 	struct str site, rack, owner; /* p NULL: none */
 	enum source_state state;
 	int reply_status; /* 0: receiver.reply_status */
@@ -38,6 +40,8 @@ size_t source_set_count(const struct source_set *set);
 const struct source *source_set_at(const struct source_set *set, size_t i);
 const struct source *source_set_by_id(const struct source_set *set, struct uuid id);
 const struct source *source_set_by_token(const struct source_set *set, struct str token);
+/* By what a source's `certificate` says, without regard to case. */
+const struct source *source_set_by_certificate(const struct source_set *set, struct str certificate);
 const struct source *source_set_by_address(const struct source_set *set, struct str address);
 bool source_set_is_enrolment_token(const struct source_set *set, struct str token);
 bool source_set_is_current(const struct source_set *set);

@@ -16,7 +16,6 @@
 
 static void on_event(struct loop_fd *watch, uint32_t events);
 static void on_timer(struct loop_timer *timer);
-static void handshake(struct connection *connection);
 
 /* --- blocks ------------------------------------------------------------------------------------
  */
@@ -359,10 +358,12 @@ static void choose_protocol(struct connection *connection)
 		http2_begin(connection);
 }
 
-static void handshake(struct connection *connection)
+void connection_handshake(struct connection *connection)
 {
 	int r;
 
+	if (connection->state != CONNECTION_HANDSHAKE)
+		return;
 	ERR_clear_error();
 	r = SSL_do_handshake(connection->ssl);
 	if (r == 1) {
@@ -422,7 +423,7 @@ static void on_event(struct loop_fd *watch, uint32_t events)
 	struct connection *connection = watch->ctx;
 
 	switch (connection->state) {
-	case CONNECTION_HANDSHAKE: handshake(connection); break;
+	case CONNECTION_HANDSHAKE: server_shake(connection->server, connection); break;
 	case CONNECTION_OPEN: open_event(connection, events); break;
 	case CONNECTION_LINGER: linger_read(connection); break;
 	case CONNECTION_TUNNEL: tunnel_on_event(connection, events); break;
@@ -501,8 +502,14 @@ static void on_timer(struct loop_timer *timer)
 		break;
 	case PHASE_IDLE: connection->protocol->on_time_out(connection); break;
 	case PHASE_WRITE:
-	case PHASE_WINDOW: drop_unsent(connection);                               /* fall through */
-	case PHASE_HANDSHAKE: server_report(connection->server, REPORT_TIME_OUT); /* fall through */
+	case PHASE_WINDOW: drop_unsent(connection); /* fall through */
+	case PHASE_HANDSHAKE:
+		if (connection->shaking) { /* it waits for us */
+			loop_timer_set(server_loop(connection->server), timer,
+				       limit_of(connection, PHASE_HANDSHAKE));
+			break;
+		}
+		server_report(connection->server, REPORT_TIME_OUT); /* fall through */
 	case PHASE_LINGER: connection_close(connection); break;
 	}
 }

@@ -128,6 +128,7 @@ struct connection {
 	struct connection *next, *prev;  /* of the server */
 	struct connection *next_touched; /* to be settled at the end of the turn */
 	struct connection *next_again;   /* to be read from in the next turn */
+	struct connection *next_handshake;
 	struct loop_fd watch;
 	struct loop_timer timer;
 	enum connection_state state;
@@ -155,6 +156,7 @@ struct connection {
 	bool paused;       /* input waits for answers to go out */
 	bool more_output;  /* the protocol has more to say than the output held */
 	bool stop_reading; /* EPOLLIN came while paused: not watched for now */
+	bool shaking;      /* in the server's list of handshakes with work to do */
 	bool again;        /* more is at hand than one turn's share: in the server's list */
 	bool blocked;      /* the socket takes no more; EPOLLOUT is watched */
 	bool eof;          /* the peer will say no more */
@@ -197,6 +199,7 @@ void connection_free(struct connection *connection);
 bool connection_is_busy(
 	const struct connection *connection);         /* a request under way or unsent bytes */
 void connection_again(struct connection *connection); /* called from the server's list */
+void connection_handshake(struct connection *connection); /* likewise */
 
 /* --- request.c --- */
 struct http_request *request_new(struct connection *connection); /* not yet in the queue */
@@ -235,6 +238,8 @@ void server_link(struct http_server *server, struct connection *connection);
 void server_unlink(struct http_server *server, struct connection *connection);
 void server_again(struct http_server *server, struct connection *connection);
 void server_touch(struct http_server *server, struct connection *connection);
+/* Its handshake goes on when its turn comes: a storm of them must not delay requests. */
+void server_shake(struct http_server *server, struct connection *connection);
 /* Free it once the turn is over. */
 void server_bury(struct http_server *server, struct connection *connection);
 struct block *server_spare_block(struct http_server *server);            /* or NULL */

@@ -12,6 +12,7 @@
 #define HTTP_DRAIN_BYTES        262144   /* of a refused body, read to keep the connection */
 #define HTTP_LINGER_BYTES       4194304  /* read and dropped after a closing answer … */
 #define HTTP_LINGER_US          2000000  /* … for so long, so that the peer can read it */
+#define HTTP_HANDSHAKE_TURN_US  2000     /* of a turn goes to handshakes; requests come first */
 #define HTTP_ACCEPT_PAUSE_US    500000   /* without a free descriptor */
 #define HTTP_REPORT_US          10000000 /* refused connections are logged once in this time */
 #define HTTP_BACKLOG            4096

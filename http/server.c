@@ -23,6 +23,8 @@ struct http_server {
 	struct connection *touched, **touched_end;
 	struct connection *graveyard; /* linked by next */
 	struct connection *again;
+	struct connection *shaking, **shaking_end; /* first come, first served */
+	bool backlog; /* of handshakes: none of them is watched */
 	/* Makes sure that a turn follows, and that it does not sleep. */
 	struct loop_timer soon;
 
@@ -51,6 +53,7 @@ int http_server_new(struct loop *loop, struct http_shared *shared,
 	server->shared = shared;
 	server->handler = *handler;
 	server->touched_end = &server->touched;
+	server->shaking_end = &server->shaking;
 	server->date_s = -1;
 	server->soon = (struct loop_timer){ .fn = on_soon, .ctx = server };
 	server->report = (struct loop_timer){ .fn = on_report, .ctx = server };
@@ -117,7 +120,7 @@ static void free_buried(struct http_server *server)
 		struct connection *connection = server->graveyard;
 
 		server->graveyard = connection->next;
-		if (connection->again || connection->touched) {
+		if (connection->again || connection->touched || connection->shaking) {
 			connection->next = kept;
 			kept = connection;
 		} else {
@@ -192,10 +195,8 @@ void server_touch(struct http_server *server, struct connection *connection)
 	need_turn(server);
 }
 
-static void on_turn_end(void *ctx)
+static void settle_touched(struct http_server *server)
 {
-	struct http_server *server = ctx;
-
 	while (server->touched) {
 		struct connection *connection = server->touched;
 
@@ -205,7 +206,51 @@ static void on_turn_end(void *ctx)
 		connection->touched = false;
 		connection_settle(connection);
 	}
-	if (server->again)
+}
+
+/* As many handshakes as the turn has time for; the others are not looked at meanwhile. */
+static void shake(struct http_server *server)
+{
+	int64_t end_us = clock_monotonic_us() + HTTP_HANDSHAKE_TURN_US;
+
+	while (server->shaking && clock_monotonic_us() < end_us) {
+		struct connection *connection = server->shaking;
+
+		server->shaking = connection->next_handshake;
+		if (!server->shaking)
+			server->shaking_end = &server->shaking;
+		connection->shaking = false;
+		connection_handshake(connection);
+	}
+	if (!server->backlog)
+		for (struct connection *c = server->shaking; c; c = c->next_handshake)
+			loop_fd_set(server->loop, &c->watch, 0);
+	server->backlog = server->shaking;
+}
+
+void server_shake(struct http_server *server, struct connection *connection)
+{
+	if (connection->shaking)
+		return;
+	connection->shaking = true;
+	connection->next_handshake = NULL;
+	*server->shaking_end = connection;
+	server->shaking_end = &connection->next_handshake;
+	if (server->backlog)
+		loop_fd_set(server->loop, &connection->watch, 0);
+	need_turn(server);
+}
+
+static void on_turn_end(void *ctx)
+{
+	struct http_server *server = ctx;
+
+	settle_touched(server);
+	if (server->shaking) {
+		shake(server);
+		settle_touched(server);
+	}
+	if (server->again || server->shaking)
 		need_turn(server);
 	else
 		loop_timer_cancel(server->loop, &server->soon);

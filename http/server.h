@@ -104,6 +104,15 @@ struct str http_request_body(const struct http_request *request);
 struct str http_request_peer(const struct http_request *request);
 struct str http_request_protocol(const struct http_request *request); /* "http/1.1", "h2" */
 bool http_request_is_tls(const struct http_request *request);
+/* The verified certificate that the client of this connection showed; false when there is none.
+ * Worked out anew at each call. */
+#define HTTP_CERTIFICATE_MAX_NAMES 8
+struct http_certificate {
+	char sha256[65]; /* of the DER form, lower-case hex */
+	size_t n_names;  /* the subject's common name, then the DNS names; others are left out */
+	char names[HTTP_CERTIFICATE_MAX_NAMES][256]; /* as written */
+};
+bool http_request_certificate(const struct http_request *request, struct http_certificate *out);
 /* The peer left: the answer goes nowhere, but is still owed. */
 bool http_request_is_gone(const struct http_request *request);
 /* Monotonic: the turn in which the body was whole. */

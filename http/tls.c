@@ -41,6 +41,8 @@ static void context_unref(void *context)
 	SSL_CTX_free(context);
 }
 
+const struct tls_policy tls_default_policy = { TLS_VERSION_1_2, 1 };
+
 /* In the order we like them. */
 static const unsigned char protocols[] = "\x02h2\x08http/1.1";
 
@@ -71,8 +73,9 @@ static int add_certificate(SSL_CTX *context, const struct tls_certificate *certi
 	return 0;
 }
 
-static int ask_for_clients(SSL_CTX *context, const char *client_ca, struct err *err)
+static int ask_for_clients(SSL_CTX *context, const struct tls_config *config, struct err *err)
 {
+	const char *client_ca = config->client_ca;
 	STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(client_ca);
 
 	if (!names || SSL_CTX_load_verify_locations(context, client_ca, NULL) != 1) {
@@ -81,16 +84,23 @@ static int ask_for_clients(SSL_CTX *context, const char *client_ca, struct err *
 			       tls_error_text());
 	}
 	SSL_CTX_set_client_CA_list(context, names); /* takes names */
-	SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+	SSL_CTX_set_verify(context,
+			   SSL_VERIFY_PEER |
+				   (config->client_required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
+			   NULL);
 	return 0;
 }
 
 static void set_options(SSL_CTX *context, const struct tls_config *config)
 {
-	SSL_CTX_set_min_proto_version(context,
-				      config->min_tls_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION);
-	/* Level 2 shuts out BMCs that have nothing newer; the versions stay bounded above. */
-	SSL_CTX_set_security_level(context, 1);
+	static const int versions[] = { TLS1_VERSION, TLS1_1_VERSION, TLS1_2_VERSION,
+					TLS1_3_VERSION };
+	const struct tls_policy *policy = config->policy ? config->policy : &tls_default_policy;
+
+	/* Level 2 would shut out BMCs that have nothing newer; before the certificates, whose keys
+	 * it judges. */
+	SSL_CTX_set_security_level(context, policy->security_level);
+	SSL_CTX_set_min_proto_version(context, versions[policy->min_version]);
 	SSL_CTX_set_dh_auto(context, 1);
 	SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 					     SSL_OP_CIPHER_SERVER_PREFERENCE |
@@ -122,7 +132,7 @@ static int context_new(const struct tls_config *config, SSL_CTX **out, struct er
 	for (size_t i = 0; i < config->n_certificates && r == 0; i++)
 		r = add_certificate(context, &config->certificates[i], err);
 	if (r == 0 && config->client_ca)
-		r = ask_for_clients(context, config->client_ca, err);
+		r = ask_for_clients(context, config, err);
 	if (r < 0)
 		SSL_CTX_free(context);
 	else
@@ -144,14 +154,31 @@ int tls_slot_new(const struct tls_config *config, struct tls_slot **out, struct 
 	return 0;
 }
 
+/* A site's BMCs that all come back after a reload resume, instead of beginning anew. */
+static void keep_ticket_keys(struct tls_slot *slot, SSL_CTX *context)
+{
+	unsigned char keys[128];
+	SSL_CTX *old = slot_get(slot->contexts);
+	long n = SSL_CTX_get_tlsext_ticket_keys(old, NULL, 0);
+
+	if (n > 0 && (size_t)n <= sizeof(keys) &&
+	    SSL_CTX_get_tlsext_ticket_keys(old, keys, n) == 1)
+		SSL_CTX_set_tlsext_ticket_keys(context, keys, n);
+	OPENSSL_cleanse(keys, sizeof(keys));
+	SSL_CTX_free(old);
+}
+
 int tls_slot_reload(struct tls_slot *slot, const struct tls_config *config, struct err *err)
 {
 	SSL_CTX *context;
 	int r = context_new(config, &context, err);
 
-	if (r == 0)
-		slot_put(slot->contexts, context);
-	return r;
+	if (r < 0)
+		return r;
+	if (!config->client_ca)
+		keep_ticket_keys(slot, context);
+	slot_put(slot->contexts, context);
+	return 0;
 }
 
 void tls_slot_free(struct tls_slot *slot)

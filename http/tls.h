@@ -19,16 +19,29 @@ struct tls_certificate {
 	const char *key;         /* PEM, path */
 };
 
+enum tls_version { TLS_VERSION_1_0, TLS_VERSION_1_1, TLS_VERSION_1_2, TLS_VERSION_1_3 };
+
+/* What a listener takes. TLS 1.0 and 1.1 need level 0, which also lets in keys and digests that are
+ * no longer safe: for BMCs that have nothing else, on an address of their own. */
+struct tls_policy {
+	enum tls_version min_version;
+	int security_level; /* OpenSSL's, 0 to 5 */
+};
+
+extern const struct tls_policy tls_default_policy; /* TLS 1.2, level 1 */
+
 struct tls_config {
 	const struct tls_certificate *certificates; /* one per key type; P-256 is preferred */
 	size_t n_certificates;
-	const char *client_ca; /* PEM, path: clients must show a certificate of it. NULL: none asked
-				  for */
-	bool min_tls_1_3;      /* default TLS 1.2 */
+	const char *client_ca; /* PEM, path: clients are asked for a certificate of it, and one that
+				  does not verify ends the handshake. NULL: none asked for */
+	bool client_required;  /* and those without one are refused */
+	const struct tls_policy *policy; /* NULL: tls_default_policy */
 };
 
 int tls_slot_new(const struct tls_config *config, struct tls_slot **out, struct err *err);
-/* A new context from the files as they are now; on failure the old one stays. */
+/* A new context from the files as they are now; on failure the old one stays. Tickets given before
+ * go on to be taken, unless clients show certificates: then all are checked anew. */
 int tls_slot_reload(struct tls_slot *slot, const struct tls_config *config, struct err *err);
 void tls_slot_free(struct tls_slot *slot);
 

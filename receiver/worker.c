@@ -25,7 +25,7 @@ struct arrival {
 	struct arrival *next_spare;
 };
 
-/* Who sent it, as far as the path and the peer's address tell. */
+/* Who sent it, as far as the path, the client's certificate and the peer's address tell. */
 struct sender {
 	struct uuid source;
 	uint32_t flags;
@@ -196,6 +196,23 @@ static void identify_unknown(struct worker *worker, struct str peer, struct send
 	sender->flags = DELIVERY_UNVERIFIED;
 }
 
+/* By the client certificate, which the TLS layer has verified. */
+static const struct source *find_by_certificate(const struct source_set *set,
+						const struct http_request *request)
+{
+	struct http_certificate certificate;
+	const struct source *source;
+	char fingerprint[80];
+
+	if (!http_request_certificate(request, &certificate))
+		return NULL;
+	snprintf(fingerprint, sizeof(fingerprint), "sha256:%s", certificate.sha256);
+	source = source_set_by_certificate(set, str_of(fingerprint));
+	for (size_t i = 0; i < certificate.n_names && !source; i++)
+		source = source_set_by_certificate(set, str_of(certificate.names[i]));
+	return source;
+}
+
 static void identify(struct worker *worker, struct http_request *request, struct sender *sender)
 {
 	const struct source_set *set = worker->sources;
@@ -206,6 +223,8 @@ static void identify(struct worker *worker, struct http_request *request, struct
 	sender->token.p = sender->token_text;
 	sender->token.len = token_of_path(http_request_path(request), sender->token_text);
 	source = sender->token.len > 0 ? source_set_by_token(set, sender->token) : NULL;
+	if (!source)
+		source = find_by_certificate(set, request);
 	if (source) {
 		sender->source = source->id;
 		sender->reply_status = source->reply_status;

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/limits.h"
+#include "http/tls.h"
 #include "storage/limits.h"
 
 #define DAY_US (86400 * CLOCK_US_PER_S)
@@ -19,6 +20,7 @@ static const char *const log_formats[] = { "logfmt", "json", NULL };
 static const char *const unknown_sources[] = { "reject", "quarantine", "accept", NULL };
 static const char *const not_json[] = { "quarantine", "refuse", NULL };
 static const char *const tls_versions[] = { "1.2", "1.3", NULL };
+static const char *const all_tls_versions[] = { "1.0", "1.1", "1.2", "1.3", NULL };
 static const char *const acknowledge[] = { "journal", "database", NULL };
 
 static const struct config_key certificate_keys[] = {
@@ -26,6 +28,17 @@ static const struct config_key certificate_keys[] = {
 	  .offset = offsetof(struct config_certificate, certificate), .help = "PEM chain, path" },
 	{ .name = "key", .type = CONFIG_TEXT, .required = true,
 	  .offset = offsetof(struct config_certificate, key), .help = "PEM private key, path" },
+	{ 0 }
+};
+
+static const struct config_key listener_keys[] = {
+	{ .name = "address", .type = CONFIG_TEXT, .required = true,
+	  .offset = offsetof(struct config_listener, address), .help = "as in receiver.listen" },
+	{ .name = "min_version", .type = CONFIG_ENUM, .choices = all_tls_versions, .initial = "'1.2'",
+	  .offset = offsetof(struct config_listener, min_version),
+	  .help = "oldest TLS version; 1.0 and 1.1 need security_level 0" },
+	{ .name = "security_level", .type = CONFIG_INT, .min = 0, .max = 5, .initial = "1",
+	  .offset = offsetof(struct config_listener, security_level), .help = "OpenSSL's" },
 	{ 0 }
 };
 
@@ -37,6 +50,9 @@ static const struct config_key source_keys[] = {
 	{ .name = "token", .type = CONFIG_TEXT, .secret = true,
 	  .offset = offsetof(struct config_source, token),
 	  .help = "last segment of its Destination: base32, 8 to 128 characters of a-z2-7" },
+	{ .name = "certificate", .type = CONFIG_TEXT,
+	  .offset = offsetof(struct config_source, certificate),
+	  .help = "its client certificate: 'sha256:' and the hex fingerprint, or the common or a DNS name in it" },
 	{ .name = "site", .type = CONFIG_TEXT, .offset = offsetof(struct config_source, site), .help = "" },
 	{ .name = "rack", .type = CONFIG_TEXT, .offset = offsetof(struct config_source, rack), .help = "" },
 	{ .name = "owner", .type = CONFIG_TEXT, .offset = offsetof(struct config_source, owner), .help = "" },
@@ -65,8 +81,15 @@ const struct config_key config_keys[] = {
 	  .help = "list of {certificate, key}; empty: a self-signed pair in state_dir/tls" },
 	{ .name = "receiver.tls.client_ca", .type = CONFIG_TEXT, AT(receiver_client_ca), .reload = true,
 	  .help = "CA file; client certificates are asked for and checked against it" },
+	{ .name = "receiver.tls.client_required", .type = CONFIG_BOOL, AT(receiver_client_required),
+	  .initial = "false", .reload = true, .help = "refuse clients without a certificate of client_ca" },
 	{ .name = "receiver.tls.min_version", .type = CONFIG_ENUM, AT(receiver_min_version),
 	  .initial = "'1.2'", .choices = tls_versions, .reload = true, .help = "oldest TLS version" },
+	{ .name = "receiver.tls.security_level", .type = CONFIG_INT, AT(receiver_security_level),
+	  .initial = "1", .min = 0, .max = 5, .reload = true, .help = "OpenSSL's; 2 shuts out older BMCs" },
+	{ .name = "receiver.tls.listeners", .type = CONFIG_MAPS, AT(receiver_listeners),
+	  .fields = listener_keys, .item_bytes = sizeof(struct config_listener),
+	  .help = "more addresses that take events over TLS, each with a policy of its own, for BMCs with old TLS: list of {address, min_version, security_level}" },
 	{ .name = "receiver.workers", .type = CONFIG_INT, AT(receiver_workers), .initial = "0",
 	  .min = 0, .max = 256, .help = "threads; 0: number of cores" },
 	{ .name = "receiver.unknown_sources", .type = CONFIG_ENUM, AT(receiver_unknown_sources),
@@ -123,7 +146,7 @@ const struct config_key config_keys[] = {
 	  .initial = "en", .help = "language of the stored text" },
 	{ .name = "sources", .type = CONFIG_MAPS, AT(sources), .fields = source_keys,
 	  .item_bytes = sizeof(struct config_source), .reload = true,
-	  .help = "BMCs declared here: list of {name, token, address, site, rack, owner, reply_status}" },
+	  .help = "BMCs declared here: list of {name, token, certificate, address, site, rack, owner, reply_status}" },
 	{ 0 }
 };
 
@@ -150,14 +173,26 @@ static int check(const struct config *config, struct err *err)
 		return err_set(err, -EINVAL, "receiver.reply_status: 200, 201, 202 or 204");
 	if (!config->state_dir || config->state_dir[0] == '\0')
 		return err_set(err, -EINVAL, "state_dir: a directory is needed");
-	if (config->receiver_listen.n + config->receiver_listen_plain.n == 0)
+	for (size_t i = 0; i < config->receiver_listeners.n; i++) {
+		const struct config_listener *listener =
+			(const struct config_listener *)config->receiver_listeners.items + i;
+
+		if (listener->min_version < TLS_VERSION_1_2 && listener->security_level > 0)
+			return err_set(err, -EINVAL,
+				       "receiver.tls.listeners: %s takes TLS %s, which needs "
+				       "security_level 0",
+				       listener->address, all_tls_versions[listener->min_version]);
+	}
+	if (config->receiver_listen.n + config->receiver_listen_plain.n +
+		    config->receiver_listeners.n == 0)
 		return err_set(err, -EINVAL,
 			       "receiver.listen: at least one address, here or in receiver.listen_plain");
 	for (size_t i = 0; i < config->sources.n; i++) {
 		const struct config_source *source = &sources[i];
 
-		if (!source->token && !source->address)
-			return err_set(err, -EINVAL, "sources: '%s' needs a token or an address",
+		if (!source->token && !source->address && !source->certificate)
+			return err_set(err, -EINVAL,
+				       "sources: '%s' needs a token, a certificate or an address",
 				       source->name);
 		if (source->token && !token_is_good(source->token))
 			return err_set(err, -EINVAL,

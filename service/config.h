@@ -14,8 +14,14 @@ struct config_certificate {
 };
 
 struct config_source {
-	char *name, *address, *token, *site, *rack, *owner;
+	char *name, *address, *token, *certificate, *site, *rack, *owner;
 	int64_t reply_status;
+};
+
+struct config_listener { /* a TLS address with a policy of its own */
+	char *address;
+	int min_version; /* enum tls_version */
+	int64_t security_level;
 };
 
 struct config {
@@ -25,7 +31,10 @@ struct config {
 	struct config_list receiver_listen, receiver_listen_plain;
 	struct config_maps receiver_certificates; /* struct config_certificate */
 	char *receiver_client_ca;
-	int receiver_min_version;
+	bool receiver_client_required;
+	int receiver_min_version; /* enum tls_version less TLS_VERSION_1_2 */
+	int64_t receiver_security_level;
+	struct config_maps receiver_listeners; /* struct config_listener */
 	int64_t receiver_workers;
 	int receiver_unknown_sources;
 	char *receiver_enrolment_token;

@@ -54,21 +54,48 @@ static void pairs_fini(struct pairs *pairs)
 
 /* Make *slot, or bring it up to date. */
 static int load_tls(const struct config *config, const struct config_maps *certificates,
-		    const char *client_ca, struct tls_slot **slot, struct err *err)
+		    struct tls_config tls, struct tls_slot **slot, struct err *err)
 {
 	struct pairs pairs;
 	int r = pairs_of(config, certificates, &pairs, err);
 
 	if (r == 0) {
-		const struct tls_config tls = {
-			.certificates = pairs.items,
-			.n_certificates = pairs.n,
-			.client_ca = client_ca,
-			.min_tls_1_3 = config->receiver_min_version == 1,
-		};
+		tls.certificates = pairs.items;
+		tls.n_certificates = pairs.n;
 		r = *slot ? tls_slot_reload(*slot, &tls, err) : tls_slot_new(&tls, slot, err);
 		pairs_fini(&pairs);
 	}
+	return r;
+}
+
+static int load_receiver(const struct config *config, const struct tls_policy *policy,
+			 struct tls_slot **slot, struct err *err)
+{
+	const struct tls_config tls = {
+		.client_ca = config->receiver_client_ca,
+		.client_required = config->receiver_client_required,
+		.policy = policy,
+	};
+
+	return load_tls(config, &config->receiver_certificates, tls, slot, err);
+}
+
+/* Make all contexts, or bring those there are up to date. */
+static int load_all(const struct config *config, struct doors *doors, struct err *err)
+{
+	const struct tls_policy usual = {
+		.min_version = TLS_VERSION_1_2 + (enum tls_version)config->receiver_min_version,
+		.security_level = (int)config->receiver_security_level,
+	};
+	int r = 0;
+
+	if (doors->receiver_tls || config->receiver_listen.n > 0)
+		r = load_receiver(config, &usual, &doors->receiver_tls, err);
+	for (size_t i = 0; i < doors->n_own && r == 0; i++)
+		r = load_receiver(config, &doors->own[i].policy, &doors->own[i].tls, err);
+	if (r == 0 && (doors->api_tls || config->api_listen.n > 0))
+		r = load_tls(config, &config->api_certificates, (struct tls_config){ 0 },
+			     &doors->api_tls, err);
 	return r;
 }
 
@@ -82,18 +109,53 @@ static int probe_all(const struct config_list *addresses, const char *key, struc
 	return 0;
 }
 
-static struct http_address *list(const struct config_list *tls, const struct config_list *plain,
-				 struct tls_slot *slot, size_t *n_out)
+static int probe_own(const struct config_maps *listeners, struct err *err)
 {
-	struct http_address *addresses = xcalloc(tls->n + plain->n + 1, sizeof(*addresses));
-	size_t n = 0;
+	const struct config_listener *items = listeners->items;
+	int r = 0;
 
-	for (size_t i = 0; i < tls->n; i++)
-		addresses[n++] = (struct http_address){ str_of(tls->items[i]), slot };
-	for (size_t i = 0; i < plain->n; i++)
-		addresses[n++] = (struct http_address){ str_of(plain->items[i]), NULL };
-	*n_out = n;
-	return addresses;
+	for (size_t i = 0; i < listeners->n && r == 0; i++)
+		r = http_address_probe(str_of(items[i].address), "receiver.tls.listeners", err);
+	return r;
+}
+
+static void list(const struct config_list *from, struct tls_slot *tls, struct http_address *to,
+		 size_t *n)
+{
+	for (size_t i = 0; i < from->n; i++)
+		to[(*n)++] = (struct http_address){ str_of(from->items[i]), tls };
+}
+
+static void list_receiver(const struct config *config, struct doors *doors)
+{
+	const struct config_listener *own = config->receiver_listeners.items;
+
+	doors->receiver = xcalloc(config->receiver_listen.n + config->receiver_listen_plain.n +
+					  doors->n_own + 1, sizeof(*doors->receiver));
+	list(&config->receiver_listen, doors->receiver_tls, doors->receiver, &doors->n_receiver);
+	for (size_t i = 0; i < doors->n_own; i++)
+		doors->receiver[doors->n_receiver++] =
+			(struct http_address){ str_of(own[i].address), doors->own[i].tls };
+	list(&config->receiver_listen_plain, NULL, doors->receiver, &doors->n_receiver);
+}
+
+static void list_api(const struct config *config, struct doors *doors)
+{
+	doors->api = xcalloc(config->api_listen.n + config->api_listen_plain.n + 1,
+			     sizeof(*doors->api));
+	list(&config->api_listen, doors->api_tls, doors->api, &doors->n_api);
+	list(&config->api_listen_plain, NULL, doors->api, &doors->n_api);
+}
+
+static void make_own(const struct config_maps *listeners, struct doors *doors)
+{
+	const struct config_listener *items = listeners->items;
+
+	doors->n_own = listeners->n;
+	doors->own = xcalloc(listeners->n + 1, sizeof(*doors->own));
+	for (size_t i = 0; i < listeners->n; i++)
+		doors->own[i].policy = (struct tls_policy){ (enum tls_version)items[i].min_version,
+							    (int)items[i].security_level };
 }
 
 int doors_open(const struct config *config, struct doors *out, struct err *err)
@@ -103,43 +165,38 @@ int doors_open(const struct config *config, struct doors *out, struct err *err)
 
 	r = probe_all(&config->receiver_listen, "receiver.listen", err);
 	if (r == 0)
+		r = probe_own(&config->receiver_listeners, err);
+	if (r == 0)
 		r = probe_all(&config->receiver_listen_plain, "receiver.listen_plain", err);
 	if (r == 0)
 		r = probe_all(&config->api_listen, "api.listen", err);
 	if (r == 0)
 		r = probe_all(&config->api_listen_plain, "api.listen_plain", err);
-	if (r == 0 && config->receiver_listen.n > 0)
-		r = load_tls(config, &config->receiver_certificates, config->receiver_client_ca,
-			     &doors.receiver_tls, err);
-	if (r == 0 && config->api_listen.n > 0)
-		r = load_tls(config, &config->api_certificates, NULL, &doors.api_tls, err);
+	make_own(&config->receiver_listeners, &doors);
+	if (r == 0)
+		r = load_all(config, &doors, err);
 	if (r < 0) {
 		doors_fini(&doors);
 		return r;
 	}
-	doors.receiver = list(&config->receiver_listen, &config->receiver_listen_plain,
-			      doors.receiver_tls, &doors.n_receiver);
-	doors.api = list(&config->api_listen, &config->api_listen_plain, doors.api_tls, &doors.n_api);
+	list_receiver(config, &doors);
+	list_api(config, &doors);
 	*out = doors;
 	return 0;
 }
 
 int doors_reload(struct doors *doors, const struct config *config, struct err *err)
 {
-	int r = 0;
-
-	if (doors->receiver_tls)
-		r = load_tls(config, &config->receiver_certificates, config->receiver_client_ca,
-			     &doors->receiver_tls, err);
-	if (r == 0 && doors->api_tls)
-		r = load_tls(config, &config->api_certificates, NULL, &doors->api_tls, err);
-	return r;
+	return load_all(config, doors, err);
 }
 
 void doors_fini(struct doors *doors)
 {
 	tls_slot_free(doors->receiver_tls);
 	tls_slot_free(doors->api_tls);
+	for (size_t i = 0; i < doors->n_own; i++)
+		tls_slot_free(doors->own[i].tls);
+	free(doors->own);
 	free(doors->receiver);
 	free(doors->api);
 	*doors = (struct doors){ 0 };

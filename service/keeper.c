@@ -132,13 +132,15 @@ static bool put(struct keeper *keeper, const struct source *source)
 	char text[UUID_TEXT_BYTES];
 
 	if (old && str_eq(old->name, source->name) && str_eq(old->address, source->address) &&
-	    str_eq(old->token, source->token) && str_eq(old->site, source->site) &&
+	    str_eq(old->token, source->token) &&
+	    str_eq(old->certificate, source->certificate) && str_eq(old->site, source->site) &&
 	    str_eq(old->rack, source->rack) && str_eq(old->owner, source->owner) &&
 	    old->state == source->state && old->reply_status == source->reply_status)
 		return false;
 	copy.name = own(keeper, copy.name);
 	copy.address = own(keeper, copy.address);
 	copy.token = own(keeper, copy.token);
+	copy.certificate = own(keeper, copy.certificate);
 	copy.site = own(keeper, copy.site);
 	copy.rack = own(keeper, copy.rack);
 	copy.owner = own(keeper, copy.owner);
@@ -176,6 +178,7 @@ static bool put_configured(struct keeper *keeper, const struct config *config)
 			.name = str_of(items[i].name),
 			.address = text_or_none(items[i].address),
 			.token = text_or_none(items[i].token),
+			.certificate = text_or_none(items[i].certificate),
 			.site = text_or_none(items[i].site),
 			.rack = text_or_none(items[i].rack),
 			.owner = text_or_none(items[i].owner),

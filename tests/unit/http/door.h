@@ -80,6 +80,24 @@ static inline void door_take_over(struct door *door, struct http_request *reques
 	atomic_store(&door->taken_fd, fd + 1);
 }
 
+/* Who the client is by its certificate: "<number of hex digits> <names>", or "none". */
+static inline void door_tell_certificate(struct http_request *request)
+{
+	struct http_certificate certificate;
+	struct strbuf text;
+
+	strbuf_init(&text, 4096);
+	if (http_request_certificate(request, &certificate)) {
+		strbuf_putf(&text, "%zu", strlen(certificate.sha256));
+		for (size_t i = 0; i < certificate.n_names; i++)
+			strbuf_putf(&text, " %s", certificate.names[i]);
+	} else {
+		strbuf_put(&text, STR("none"));
+	}
+	door_answer(request, 200, strbuf_str(&text));
+	strbuf_fini(&text);
+}
+
 static inline void door_on_request(struct http_request *request, void *ctx)
 {
 	struct door *door = ctx;
@@ -91,6 +109,14 @@ static inline void door_on_request(struct http_request *request, void *ctx)
 		door->held[door->n_held++] = request;
 	} else if (str_eq(path, STR("/none"))) {
 		door_answer(request, 204, STR(""));
+	} else if (str_eq(path, STR("/certificate"))) {
+		door_tell_certificate(request);
+	} else if (str_eq(path, STR("/sleep"))) {
+		uint64_t ms = 0;
+
+		str_to_u64(http_request_query(request), &ms);
+		usleep((useconds_t)ms * 1000);
+		door_answer(request, 200, STR(""));
 	} else if (str_eq(path, STR("/upgrade"))) {
 		door_take_over(door, request);
 	} else if (str_eq(path, STR("/about"))) {
