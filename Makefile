@@ -181,7 +181,7 @@ check-tsan: ## unit tests under ThreadSanitizer
 # --- packages --------------------------------------------------------------------------------
 DEPS_BUILD := gcc make python3 pkg-config libc6-dev libyaml-dev libssl-dev libjansson-dev libnghttp2-dev libpq-dev \
 	libwebsockets-dev libcurl4-openssl-dev libcrypt-dev postgresql
-DEPS_TEST := libcmocka-dev python3-pytest python3-httpx python3-h2 python3-psycopg2 python3-websockets curl procps
+DEPS_TEST := libcmocka-dev python3-pytest python3-httpx python3-h2 python3-psycopg2 python3-websockets curl openssl procps
 DEPS_FUZZ := clang clang-14 libclang-rt-14-dev
 DEPS_LINT := clang clang-format shellcheck cppcheck
 
