@@ -1,7 +1,7 @@
 /* Source set: the BMCs we know, as an immutable snapshot shared by reference.
  *
- * Found by token (constant effort), by client certificate, by peer address (enrolled ones) and by id. A new set reaches
- * the threads through a struct slot.
+ * Found by token (constant effort), by client certificate, by peer address (enrolled ones) and by
+ * id. A new set reaches the threads through a struct slot.
  */
 #ifndef EVENT_SOURCE_SET_H
 #define EVENT_SOURCE_SET_H

@@ -89,7 +89,8 @@ const struct config_key config_keys[] = {
 	  .initial = "1", .min = 0, .max = 5, .reload = true, .help = "OpenSSL's; 2 shuts out older BMCs" },
 	{ .name = "receiver.tls.listeners", .type = CONFIG_MAPS, AT(receiver_listeners),
 	  .fields = listener_keys, .item_bytes = sizeof(struct config_listener),
-	  .help = "more addresses that take events over TLS, each with a policy of its own, for BMCs with old TLS: list of {address, min_version, security_level}" },
+	  .help = "more addresses that take events over TLS, each with a policy of its own, for "
+		  "BMCs with old TLS: list of {address, min_version, security_level}" },
 	{ .name = "receiver.workers", .type = CONFIG_INT, AT(receiver_workers), .initial = "0",
 	  .min = 0, .max = 256, .help = "threads; 0: number of cores" },
 	{ .name = "receiver.unknown_sources", .type = CONFIG_ENUM, AT(receiver_unknown_sources),
@@ -146,7 +147,8 @@ const struct config_key config_keys[] = {
 	  .initial = "en", .help = "language of the stored text" },
 	{ .name = "sources", .type = CONFIG_MAPS, AT(sources), .fields = source_keys,
 	  .item_bytes = sizeof(struct config_source), .reload = true,
-	  .help = "BMCs declared here: list of {name, token, certificate, address, site, rack, owner, reply_status}" },
+	  .help = "BMCs declared here: list of {name, token, certificate, address, site, rack, "
+		  "owner, reply_status}" },
 	{ 0 }
 };
 
