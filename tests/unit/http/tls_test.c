@@ -405,6 +405,7 @@ static void drop_pair(struct tls_certificate *pair)
 static int show(const struct door *door, const struct tls_certificate *pair, int version,
 		char body[1024])
 {
+	static const char request[] = "GET /certificate HTTP/1.1\r\nHost: h\r\n\r\n";
 	SSL_CTX *context = client_context();
 	struct client client;
 	int status = 0;
@@ -416,7 +417,7 @@ static int show(const struct door *door, const struct tls_certificate *pair, int
 				 1);
 	}
 	if (client_open_tls(&client, door, context) == 1 &&
-	    SSL_write(client.ssl, "GET /certificate HTTP/1.1\r\nHost: h\r\n\r\n", 42) == 42)
+	    SSL_write(client.ssl, request, sizeof(request) - 1) > 0)
 		status = client_answer(&client, body, 1024);
 	ERR_clear_error();
 	client_close(&client);
