@@ -391,7 +391,21 @@ static int chunk_size_end(struct http1_chunks *chunks, char c, uint64_t max_byte
 	return 0;
 }
 
-/* Trailer fields are read and dropped (RFC 9112 7.1.2 allows it). */
+/* One byte of a field line: a name, a colon, a value. */
+static int trailer_field_byte(struct http1_chunks *chunks, char c)
+{
+	uint8_t class = byte_class[(unsigned char)c];
+
+	if (!chunks->in_value && c == ':' && !chunks->line_is_empty)
+		chunks->in_value = true;
+	else if (!(class & (chunks->in_value ? VALUE : TOKEN)))
+		return -400;
+	chunks->line_is_empty = false;
+	return 0;
+}
+
+/* Trailer fields are read and dropped (RFC 9112 7.1.2 allows it), if they are fields: what another
+ * reader would take for a request is not swallowed. */
 static int trailer_byte(struct http1_chunks *chunks, char c)
 {
 	if (chunks->cr) {
@@ -401,14 +415,13 @@ static int trailer_byte(struct http1_chunks *chunks, char c)
 		if (chunks->line_is_empty)
 			chunks->state = HTTP1_CHUNK_DONE;
 		chunks->line_is_empty = true;
-	} else if (c == '\r') {
-		chunks->cr = true;
-	} else if (byte_class[(unsigned char)c] & VALUE) {
-		chunks->line_is_empty = false;
-	} else {
-		return -400;
+		chunks->in_value = false;
+		return 0;
 	}
-	return 0;
+	if (c != '\r')
+		return trailer_field_byte(chunks, c);
+	chunks->cr = true;
+	return chunks->line_is_empty || chunks->in_value ? 0 : -400;
 }
 
 static int chunk_byte(struct http1_chunks *chunks, char c, uint64_t max_bytes)

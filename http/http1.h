@@ -67,7 +67,7 @@ struct http1_chunks {
 	uint64_t total; /* bytes decoded */
 	size_t n_line;  /* bytes of the line, or of the trailer, under way */
 	size_t n_digits;
-	bool cr, line_is_empty; /* in the trailer */
+	bool cr, line_is_empty, in_value; /* in the trailer */
 };
 
 /* Decode what is in `from` to `to` (which may be the same memory, not after `from`).

@@ -239,6 +239,11 @@ static const struct {
 	  HEAD("3F\r\n000000000000000000000000000000000000000000000000000000000000000\r\n2\r\n"),
 	  -413, NULL, 0 },
 	{ "NUL in an extension", "RFC 9112 7.1.1", HEAD("1;\0\r\n"), -400, NULL, 0 },
+	{ "no field in a trailer", "RFC 9112 7.1.2", HEAD("0\r\nA b\r\n\r\n"), -400, NULL, 0 },
+	{ "a line without a colon", "RFC 9112 7.1.2", HEAD("0\r\nA\r\n\r\n"), -400, NULL, 0 },
+	{ "a folded trailer", "RFC 9112 5.2", HEAD("0\r\nA: b\r\n c\r\n\r\n"), -400, NULL, 0 },
+	{ "a nameless trailer", "RFC 9112 5.1", HEAD("0\r\n: b\r\n\r\n"), -400, NULL, 0 },
+	{ "a trailer without a value", "RFC 9112 5", HEAD("0\r\nA:\r\n\r\n"), 1, "", 0 },
 	{ "bare CR in a trailer", "RFC 9112 7.1.2", HEAD("0\r\nA\rB\r\n\r\n"), -400, NULL, 0 },
 };
 
