@@ -167,6 +167,32 @@ fuzz-bins: $(FUZZ_BIN)
 unit-bins: $(UNIT_BIN) $(REPLAY_BIN)
 .PHONY: unit-bins fuzz-bins
 
+# --- benchmark: a program for each tests/bench/*.c, and the load generator ---------------------
+BENCH_SRC := $(wildcard tests/bench/*.c)
+BENCH_BIN := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC)) $(BUILD)/bench/load
+LOAD_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/load/*.c))
+DEPFILES += $(patsubst %,%.d,$(BENCH_BIN)) $(LOAD_OBJ:.o=.d)
+
+$(BUILD)/bench/load: $(LOAD_OBJ) $(BUILD)/base.a
+	@mkdir -p $(@D)
+	$(call say,LD $@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(call pkg_libs,libnghttp2 openssl $(PKG_base))
+
+$(BUILD)/bench/%: tests/bench/%.c $(call archives,$(DAEMON_ROOMS))
+	@mkdir -p $(@D)
+	$(call say,LD $@)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(PKG_CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< \
+		-Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(DAEMON_LIBS)
+
+bench-bins: build $(BENCH_BIN)
+
+# ARGS='--quick --only http1_cpu_vs_nginx' for a part of it.
+bench: deps ## the figures of docs/performance.md, into build/bench.json (ARGS=--help)
+	@DEPS=$(DEPS) scripts/deps $(DEPS_TEST) $(DEPS_BENCH)
+	@$(MAKE) --no-print-directory bench-bins
+	@$(PYTHON) tests/bench/bench.py $(ARGS)
+.PHONY: bench bench-bins
+
 check: build unit-bins ## unit tests alone
 	@tests/run-unit $(UNIT_BIN) $(REPLAY_BIN)
 
@@ -182,6 +208,7 @@ check-tsan: ## unit tests under ThreadSanitizer
 DEPS_BUILD := gcc make python3 pkg-config libc6-dev libyaml-dev libssl-dev libjansson-dev libpq-dev libwebsockets-dev \
 	libcurl4-openssl-dev libcrypt-dev postgresql
 DEPS_TEST := libcmocka-dev python3-pytest python3-httpx python3-psycopg2 python3-websockets curl procps
+DEPS_BENCH := nginx-light libnginx-mod-http-echo libnghttp2-dev valgrind
 DEPS_FUZZ := clang clang-14 libclang-rt-14-dev
 DEPS_LINT := clang clang-format shellcheck cppcheck
 
@@ -217,7 +244,7 @@ soak: build ## the long fault run (SOAK_KILLS=200)
 
 # --- style -------------------------------------------------------------------------------------
 C_FILES := $(wildcard $(foreach room,$(ROOMS),$(room)/*.[ch])) $(wildcard tests/unit/*.h tests/unit/*/*.[ch]) \
-	$(wildcard tests/fuzz/*.[ch])
+	$(wildcard tests/fuzz/*.[ch] tests/bench/*.[ch] tests/bench/*/*.[ch])
 
 lint: ## style, the include table, and static analysis
 	@$(foreach room,$(ROOMS),ROOM_$(room)='$(ROOM_$(room))') scripts/lint-rooms $(ROOMS)
