@@ -207,7 +207,7 @@ check-tsan: ## unit tests under ThreadSanitizer
 # --- packages --------------------------------------------------------------------------------
 DEPS_BUILD := gcc make python3 pkg-config libc6-dev libyaml-dev libssl-dev libjansson-dev libpq-dev libwebsockets-dev \
 	libcurl4-openssl-dev libcrypt-dev postgresql
-DEPS_TEST := libcmocka-dev python3-pytest python3-httpx python3-psycopg2 python3-websockets curl procps
+DEPS_TEST := libcmocka-dev python3-pytest python3-httpx python3-psycopg2 python3-websockets curl procps libnghttp2-dev
 DEPS_BENCH := nginx-light libnginx-mod-http-echo libnghttp2-dev valgrind
 DEPS_FUZZ := clang clang-14 libclang-rt-14-dev
 DEPS_LINT := clang clang-format shellcheck cppcheck
@@ -217,7 +217,7 @@ deps: ## install what building and running needs
 deps-test: deps
 	@DEPS=$(DEPS) scripts/deps $(DEPS_TEST)
 deps-dev: deps-test ## … and what testing and linting need
-	@DEPS=$(DEPS) scripts/deps $(DEPS_LINT)
+	@DEPS=$(DEPS) scripts/deps $(DEPS_LINT) $(DEPS_BENCH)
 .PHONY: deps-test deps-dev
 
 # --- running -----------------------------------------------------------------------------------
@@ -231,10 +231,10 @@ demo: deps ## the same, with a few simulated BMCs sending
 
 # --- tests -------------------------------------------------------------------------------------
 test: deps-test ## every test that can run here; the last line has the count
-	@$(MAKE) --no-print-directory build unit-bins
+	@$(MAKE) --no-print-directory build unit-bins bench-bins
 	@tests/run-all $(UNIT_BIN) $(REPLAY_BIN)
 
-e2e: build ## end-to-end tests alone (pass ARGS='-k name')
+e2e: bench-bins ## end-to-end tests alone (pass ARGS='-k name')
 	@$(PYTHON) -m pytest -q tests/e2e $(ARGS)
 
 # Long: RFEVENTD_KILLS kills of the service, half as many of PostgreSQL, under load.
@@ -257,8 +257,8 @@ lint: ## style, the include table, and static analysis
 
 # Both compilers without a warning.
 lint-compile:
-	@$(MAKE) --no-print-directory CC=gcc WERROR=-Werror BUILD=build-lint/gcc build unit-bins >/dev/null
-	@$(MAKE) --no-print-directory CC=clang WERROR=-Werror BUILD=build-lint/clang build unit-bins >/dev/null
+	@$(MAKE) --no-print-directory CC=gcc WERROR=-Werror BUILD=build-lint/gcc build unit-bins bench-bins >/dev/null
+	@$(MAKE) --no-print-directory CC=clang WERROR=-Werror BUILD=build-lint/clang build unit-bins bench-bins >/dev/null
 .PHONY: lint-compile
 
 fmt: ## format the C files
