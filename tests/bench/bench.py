@@ -29,8 +29,13 @@ def main():
     parser.add_argument("--rounds", type=int, help="default 5; at least 3 say something")
     parser.add_argument("--quick", action="store_true", help="one short round: does it run at all")
     parser.add_argument("--list", action="store_true", help="the figures' names, and end")
+    parser.add_argument("--table", type=pathlib.Path, metavar="JSON",
+                        help="print a finished run as Markdown, and end")
     parser.add_argument("--output", type=pathlib.Path, help="default build/bench.json")
     options = parser.parse_args()
+    if options.table:
+        print(frame.markdown(options.table))
+        return 0
     bench = frame.Bench(rounds=options.rounds or (1 if options.quick else 5), quick=options.quick)
     try:
         every = list(groups(bench))

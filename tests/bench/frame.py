@@ -168,6 +168,20 @@ def write(path, figures):
     path.write_text(json.dumps(result, indent=1) + "\n")
 
 
+def markdown(path):
+    """The figures of a bench.json as a table: medians, and the spread of ratio or value."""
+    lines = ["| figure | value | unit | reference | its value | ratio | least … most |",
+             "| --- | --- | --- | --- | --- | --- | --- |"]
+    for figure in json.loads(path.read_text())["figures"]:
+        ratio, other = figure["ratio"], figure["reference_value"]
+        judged = [run["value" if ratio is None else "ratio"] for run in figure["runs"]]
+        lines.append(f"| {figure['name']} | {figure['value']:.3g} | {figure['unit']} "
+                     f"| {figure['reference'] or ''} | {'' if other is None else f'{other:.3g}'} "
+                     f"| {'' if ratio is None else f'{ratio:.2f}'} "
+                     f"| {min(judged):.3g} … {max(judged):.3g} |")
+    return "\n".join(lines)
+
+
 def run_group(bench, group):
     """All rounds of a group; its figures, those that were measured."""
     by_name = {figure.name: figure for figure in group.figures}
