@@ -34,7 +34,7 @@ SANITIZE ?=
 # Libraries by the room that adopted them.
 PKG_base := yaml-0.1 libcrypto
 PKG_event := jansson
-PKG_http := openssl
+PKG_http := openssl libnghttp2
 PKG_registries := jansson libcrypto
 PKG_storage := libpq
 PKG_api := libwebsockets jansson
@@ -205,10 +205,10 @@ check-tsan: ## unit tests under ThreadSanitizer
 
 
 # --- packages --------------------------------------------------------------------------------
-DEPS_BUILD := gcc make python3 pkg-config libc6-dev libyaml-dev libssl-dev libjansson-dev libpq-dev libwebsockets-dev \
-	libcurl4-openssl-dev libcrypt-dev postgresql
-DEPS_TEST := libcmocka-dev python3-pytest python3-httpx python3-psycopg2 python3-websockets curl procps libnghttp2-dev
-DEPS_BENCH := nginx-light libnginx-mod-http-echo libnghttp2-dev valgrind
+DEPS_BUILD := gcc make python3 pkg-config libc6-dev libyaml-dev libssl-dev libjansson-dev libnghttp2-dev libpq-dev \
+	libwebsockets-dev libcurl4-openssl-dev libcrypt-dev postgresql
+DEPS_TEST := libcmocka-dev python3-pytest python3-httpx python3-h2 python3-psycopg2 python3-websockets curl procps
+DEPS_BENCH := nginx-light libnginx-mod-http-echo valgrind
 DEPS_FUZZ := clang clang-14 libclang-rt-14-dev
 DEPS_LINT := clang clang-format shellcheck cppcheck
 

@@ -103,7 +103,7 @@ void connection_new(struct http_server *server, int fd, const struct peer_key *k
 	connection->server = server;
 	connection->peer_key = *key;
 	memcpy(connection->peer, peer, strlen(peer) + 1);
-	connection->protocol = &http1_ops;
+	connection->protocol = tls ? &http1_ops : &preface_ops;
 	connection->state = CONNECTION_OPEN;
 	connection->watch = (struct loop_fd){ fd, EPOLLIN, on_event, connection, false };
 	connection->timer = (struct loop_timer){ .fn = on_timer, .ctx = connection };
@@ -179,7 +179,8 @@ void connection_free(struct connection *connection)
 
 bool connection_is_busy(const struct connection *connection)
 {
-	return connection->n_requests > 0 || connection_n_unsent(connection) > 0;
+	return connection->n_requests > 0 || connection->n_held > 0 ||
+	       connection_n_unsent(connection) > 0;
 }
 
 void connection_touch(struct connection *connection)
@@ -247,16 +248,6 @@ bool connection_has_pending(const struct connection *connection)
 	return connection->ssl && SSL_has_pending(connection->ssl);
 }
 
-bool connection_must_pause(const struct connection *connection)
-{
-	const struct http_limits *limits = server_limits(connection->server);
-
-	return connection->n_requests >= limits->max_pipelined ||
-	       connection_n_unsent(connection) + connection->n_held >= limits->max_output_bytes ||
-	       /* What follows an upgrade belongs to whoever takes the connection over. */
-	       (connection->last && connection->last->head.upgrade);
-}
-
 static bool wants_input(const struct connection *connection)
 {
 	return connection->state == CONNECTION_OPEN && !connection->closing &&
@@ -307,6 +298,8 @@ void connection_again(struct connection *connection)
 		tunnel_on_event(connection, EPOLLIN);
 	else if (wants_input(connection))
 		connection_read(connection);
+	else if (connection->state == CONNECTION_OPEN)
+		connection_touch(connection); /* it has more to say */
 }
 
 struct strbuf *connection_out(struct connection *connection)
@@ -332,7 +325,8 @@ int connection_flush(struct connection *connection)
 		if (r < 0)
 			return (int)r;
 		connection->out_sent += (size_t)r;
-		connection->rearm = true;
+		if (connection->phase == PHASE_WRITE)
+			connection->rearm = true;
 	}
 	server_keep_output(connection->server, &connection->out);
 	connection->out_sent = 0;
@@ -355,6 +349,16 @@ void connection_watch(struct connection *connection)
 	loop_fd_set(server_loop(connection->server), &connection->watch, events);
 }
 
+static void choose_protocol(struct connection *connection)
+{
+	const unsigned char *name;
+	unsigned int len;
+
+	SSL_get0_alpn_selected(connection->ssl, &name, &len);
+	if (len == 2 && memcmp(name, "h2", 2) == 0)
+		http2_begin(connection);
+}
+
 static void handshake(struct connection *connection)
 {
 	int r;
@@ -364,6 +368,7 @@ static void handshake(struct connection *connection)
 	if (r == 1) {
 		connection->state = CONNECTION_OPEN;
 		connection->blocked = connection->ssl_read_wants_write = false;
+		choose_protocol(connection);
 		connection_read(connection); /* the first request often came along */
 		return;
 	}
@@ -450,7 +455,8 @@ static int64_t limit_of(const struct connection *connection, enum connection_pha
 	case PHASE_HANDSHAKE: return limits->handshake_us;
 	case PHASE_HEAD: return limits->head_us;
 	case PHASE_BODY: return limits->body_us;
-	case PHASE_WRITE: return limits->write_us;
+	case PHASE_WRITE:
+	case PHASE_WINDOW: return limits->write_us;
 	case PHASE_IDLE: return limits->idle_us;
 	case PHASE_LINGER: return HTTP_LINGER_US;
 	default: return 0;
@@ -493,9 +499,10 @@ static void on_timer(struct loop_timer *timer)
 		server_report(connection->server, REPORT_TIME_OUT);
 		connection->protocol->on_time_out(connection);
 		break;
-	case PHASE_WRITE: drop_unsent(connection);                                /* fall through */
+	case PHASE_IDLE: connection->protocol->on_time_out(connection); break;
+	case PHASE_WRITE:
+	case PHASE_WINDOW: drop_unsent(connection);                               /* fall through */
 	case PHASE_HANDSHAKE: server_report(connection->server, REPORT_TIME_OUT); /* fall through */
-	case PHASE_IDLE:
 	case PHASE_LINGER: connection_close(connection); break;
 	}
 }
@@ -505,7 +512,7 @@ static void on_timer(struct loop_timer *timer)
 
 static void resume(struct connection *connection)
 {
-	if (!connection->paused || connection_must_pause(connection))
+	if (!connection->paused || connection->protocol->must_pause(connection))
 		return;
 	connection->paused = false;
 	connection->stop_reading = false;
@@ -519,7 +526,7 @@ static void resume(struct connection *connection)
 
 static bool is_finished(const struct connection *connection)
 {
-	return connection->closing && connection->n_requests == 0 &&
+	return connection->closing && connection->n_requests == 0 && !connection->more_output &&
 	       connection_n_unsent(connection) == 0;
 }
 
@@ -537,6 +544,21 @@ static void leave(struct connection *connection)
 	connection->stop_reading = connection->blocked = connection->ssl_read_wants_write = false;
 }
 
+/* What may be said, in one write. */
+static int say(struct connection *connection)
+{
+	int r;
+
+	if (connection->blocked)
+		return -EAGAIN;
+	if (connection->protocol->fill)
+		connection->protocol->fill(connection);
+	r = connection_flush(connection);
+	if (r == 0 && connection->more_output)
+		server_again(connection->server, connection);
+	return r;
+}
+
 void connection_settle(struct connection *connection)
 {
 	int r;
@@ -544,7 +566,7 @@ void connection_settle(struct connection *connection)
 	if (connection->state == CONNECTION_TUNNEL)
 		tunnel_settle(connection);
 	if (connection->state == CONNECTION_OPEN) {
-		r = connection->blocked ? -EAGAIN : connection_flush(connection);
+		r = say(connection);
 		if (r < 0 && r != -EAGAIN)
 			connection_close(connection);
 		else if (is_finished(connection))

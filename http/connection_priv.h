@@ -1,9 +1,9 @@
 /* Inside of the front door: a worker's server, its connections, their requests.
  *
  * Bytes move in connection.c, meaning is given to them by a protocol behind struct protocol_ops
- * (HTTP/1 now), answers come back through request.c. What a connection is owed at the end of a
- * turn (a write, going on with paused input, a timer, its end) is done once, in server.c.
- * Thread: the loop's.
+ * (HTTP/1 or HTTP/2), answers come back through request.c. What a connection is owed at the end of
+ * a turn (a write, going on with paused input, a timer, its end) is done once, in server.c. Thread:
+ * the loop's.
  */
 #ifndef HTTP_CONNECTION_PRIV_H
 #define HTTP_CONNECTION_PRIV_H
@@ -22,6 +22,8 @@
 #include "http/shared_priv.h"
 
 struct connection;
+struct http2_session;
+struct http2_stream;
 
 /* Input, shared by a connection and those of its requests that have views into it. Bytes that a
  * request can see are never moved while it holds the block. */
@@ -39,6 +41,7 @@ void block_unref(struct http_server *server, struct block *block); /* NULL is al
 struct http_request {
 	struct connection *connection;
 	struct http_request *next; /* the connection's next, or the next spare one */
+	struct http_request *prev;
 	struct block *block;
 	struct http1_head head;
 	struct str body;
@@ -46,7 +49,10 @@ struct http_request {
 	size_t charged; /* bytes counted against max_body_bytes_total */
 	void *user;
 	bool answered, close;
-	struct strbuf answer;         /* waiting for the answers before it */
+	struct strbuf answer; /* waiting for the answers before it */
+	/* HTTP/2: its stream, NULL once that is gone; what head and body look into. */
+	struct http2_stream *stream;
+	struct strbuf head_bytes, body_bytes;
 	struct http_header headers[]; /* max_headers of them */
 };
 
@@ -58,12 +64,13 @@ enum connection_phase {
 	PHASE_BODY,
 	PHASE_HANDLER, /* no limit: the answer is ours to give */
 	PHASE_WRITE,
+	PHASE_WINDOW, /* as WRITE: answers wait for the peer's flow control */
 	PHASE_IDLE,
 	PHASE_LINGER,
 	PHASE_TUNNEL,
 };
 
-/* A protocol on a connection. HTTP/2 joins here. */
+/* A protocol on a connection. */
 struct protocol_ops {
 	const char *name;
 	/* Bytes came in, or the reason for a pause went. */
@@ -71,6 +78,13 @@ struct protocol_ops {
 	/* The handler answered: write it, or keep it until it may be written. */
 	void (*answer)(struct http_request *request, int status, const struct http_header *headers,
 		       size_t n_headers, struct str body);
+	/* Whether input waits until answers have left. */
+	bool (*must_pause)(const struct connection *connection);
+	/* The turn ends: put into the output what may be said now, and set more_output when the
+	 * output had no room for all of it. NULL: answers go there by themselves. */
+	void (*fill)(struct connection *connection);
+	/* The server drains: say so to the peer. NULL: there is no way to. */
+	void (*on_drain)(struct connection *connection);
 	/* Unconsumed input moved from `from` to `to`. */
 	void (*on_moved)(struct connection *connection, const char *from, const char *to);
 	/* What the peer is waited for; asked while there is nothing to write. */
@@ -81,7 +95,9 @@ struct protocol_ops {
 	void (*fini)(struct connection *connection);
 };
 
-extern const struct protocol_ops http1_ops;
+extern const struct protocol_ops http1_ops, http2_ops;
+/* A plain connection at its first bytes: they tell HTTP/1 from HTTP/2. */
+extern const struct protocol_ops preface_ops;
 
 enum http1_stage { HTTP1_HEAD, HTTP1_BODY_LENGTH, HTTP1_BODY_CHUNKED, HTTP1_OVER };
 
@@ -119,6 +135,7 @@ struct connection {
 	SSL *ssl; /* NULL: plain */
 	const struct protocol_ops *protocol;
 	struct http1_session http1;
+	struct http2_session *http2; /* NULL: not HTTP/2 */
 
 	/* Input: block->data[in_at, in_end) is not consumed yet. No block while there is none. */
 	struct block *block;
@@ -136,6 +153,7 @@ struct connection {
 
 	bool touched;
 	bool paused;       /* input waits for answers to go out */
+	bool more_output;  /* the protocol has more to say than the output held */
 	bool stop_reading; /* EPOLLIN came while paused: not watched for now */
 	bool again;        /* more is at hand than one turn's share: in the server's list */
 	bool blocked;      /* the socket takes no more; EPOLLOUT is watched */
@@ -177,23 +195,29 @@ int connection_detach(struct connection *connection);
 void connection_advance(struct connection *connection);
 void connection_free(struct connection *connection);
 bool connection_is_busy(
-	const struct connection *connection); /* a request under way or unsent bytes */
-/* Whether new requests wait until answers have left. */
-bool connection_must_pause(const struct connection *connection);
+	const struct connection *connection);         /* a request under way or unsent bytes */
 void connection_again(struct connection *connection); /* called from the server's list */
 
 /* --- request.c --- */
 struct http_request *request_new(struct connection *connection); /* not yet in the queue */
 void request_enqueue(struct http_request *request);
+void request_dequeue(struct http_request *request);
 /* Give back the memory; the request is in no queue. */
 void request_recycle(struct http_request *request);
 /* Views into the `n` bytes at `from` now look to `to`. */
 void request_move(struct http_request *request, const char *from, size_t n, const char *to);
 
+/* --- http2.c --- */
+/* Speak HTTP/2 from here on: ALPN or the preface said so. */
+void http2_begin(struct connection *connection);
+
 /* --- response.c --- */
 void response_write(struct strbuf *out, const struct http_request *request, int status,
 		    const struct http_header *headers, size_t n_headers, struct str body,
 		    struct str date);
+bool response_has_body(int status);
+/* False (and logged) for a header a peer could split: our mistake, it is left out. */
+bool response_header_is_safe(const struct http_header *header);
 
 /* --- takeover.c --- */
 void tunnel_settle(struct connection *connection);

@@ -89,7 +89,7 @@ long http1_find_head(struct http1_scan *scan, struct str data, size_t max_bytes)
 	return scan->n_lines == 0 ? -414 : -431;
 }
 
-static enum http_method method_of(struct str text)
+enum http_method http1_method_of(struct str text)
 {
 	static const struct {
 		struct str text;
@@ -128,10 +128,12 @@ static bool reduce_absolute(struct str *target)
 	return false;
 }
 
-static int parse_target(struct str target, struct http1_head *out, const char **words_out)
+int http1_parse_target(struct str target, struct http1_head *out, const char **words_out)
 {
 	size_t mark;
 
+	if (target.len == 0 || span(target, TARGET) < target.len)
+		FAIL(400, "The request has no target, or one with bytes it may not have.");
 	if (str_eq(target, STR("*"))) {
 		if (out->method != HTTP_OPTIONS)
 			FAIL(400, "Only OPTIONS may have '*' for a target.");
@@ -168,14 +170,14 @@ static int parse_request_line(struct str line, struct http1_head *out, const cha
 	if (n == 0 || n == line.len || line.p[n] != ' ')
 		FAIL(400, "The request line has no method.");
 	out->method_text = (struct str){ line.p, n };
-	out->method = method_of(out->method_text);
+	out->method = http1_method_of(out->method_text);
 	line = from(line, n + 1);
 	n = span(line, TARGET);
 	if (n == 0 || n == line.len || line.p[n] != ' ')
 		FAIL(400, "The request line has no target, or one with bytes it may not have.");
 	target = (struct str){ line.p, n };
 	status = parse_version(from(line, n + 1), out, words_out);
-	return status ? status : parse_target(target, out, words_out);
+	return status ? status : http1_parse_target(target, out, words_out);
 }
 
 /* What of the headers frames the message, gathered line by line. */
@@ -220,7 +222,7 @@ static int take_encoding(struct framing *framing, struct str value, struct http1
 	return 0;
 }
 
-static bool host_is_fine(struct str value)
+bool http1_host_is_fine(struct str value)
 {
 	for (size_t i = 0; i < value.len; i++) {
 		char c = value.p[i];
@@ -238,7 +240,7 @@ static int take_header(struct framing *framing, const struct http_header *header
 	case 4:
 		if (!str_eq_nocase(header->name, STR("Host")))
 			break;
-		if (framing->n_hosts++ > 0 || !host_is_fine(header->value))
+		if (framing->n_hosts++ > 0 || !http1_host_is_fine(header->value))
 			FAIL(400, "Host is given twice or is not a host.");
 		break;
 	case 6:

@@ -44,6 +44,11 @@ long http1_find_head(struct http1_scan *scan, struct str data, size_t max_bytes)
 int http1_parse_head(struct str head, struct http_header *headers, size_t max_headers,
 		     struct http1_head *out, const char **words_out);
 
+/* Parts of the above that HTTP/2 has too. The target: 0 or 400, with a few words. */
+enum http_method http1_method_of(struct str text);
+int http1_parse_target(struct str target, struct http1_head *out, const char **words_out);
+bool http1_host_is_fine(struct str value);
+
 enum http1_chunk_state {
 	HTTP1_CHUNK_SIZE,
 	HTTP1_CHUNK_EXTENSION,

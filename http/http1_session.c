@@ -169,6 +169,16 @@ static bool skip_line(struct connection *connection, struct str data)
 	return true;
 }
 
+static bool must_pause(const struct connection *connection)
+{
+	const struct http_limits *limits = server_limits(connection->server);
+
+	return connection->n_requests >= limits->max_pipelined ||
+	       connection_n_unsent(connection) + connection->n_held >= limits->max_output_bytes ||
+	       /* What follows an upgrade belongs to whoever takes the connection over. */
+	       (connection->last && connection->last->head.upgrade);
+}
+
 static bool take_head(struct connection *connection)
 {
 	const struct http_limits *limits = server_limits(connection->server);
@@ -179,7 +189,7 @@ static bool take_head(struct connection *connection)
 	long n;
 	int status;
 
-	if (connection_must_pause(connection)) {
+	if (must_pause(connection)) {
 		connection->paused = true;
 		return false;
 	}
@@ -375,6 +385,7 @@ static void on_time_out(struct connection *connection)
 const struct protocol_ops http1_ops = {
 	.name = "http/1.1",
 	.on_input = on_input,
+	.must_pause = must_pause,
 	.on_moved = on_moved,
 	.phase = phase,
 	.answer = answer,

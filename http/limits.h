@@ -18,6 +18,16 @@
 #define HTTP_MAX_LISTENERS      16
 #define HTTP_MAX_CHUNK_LINE     256 /* size, extensions */
 #define HTTP_MAX_TRAILER_BYTES  8192
+/* HTTP/2, each of one connection. */
+#define HTTP2_MAX_STREAMS       128     /* open at once: what other servers take */
+#define HTTP2_MAX_REQUESTS      256     /* not answered, with those whose stream was reset */
+#define HTTP2_STREAM_WINDOW     262144  /* bytes of a body under way: one turn's reading */
+#define HTTP2_CONNECTION_WINDOW 1048576 /* likewise, of all its bodies */
+#define HTTP2_MAX_SETTINGS      32      /* entries of one SETTINGS frame */
+#define HTTP2_MAX_ACKS          256     /* of PING and SETTINGS floods, not taken by the peer */
+#define HTTP2_MAX_CONTINUATIONS 6       /* frames of one head behind its first; 16 KB each */
+#define HTTP2_RESETS_BURST      500     /* streams a peer may reset at once … */
+#define HTTP2_RESETS_PER_S      33      /* … and lastingly */
 #define HTTP_TUNNEL_BYTES       16384 /* moved by one step of a tunnel: one TLS record */
 #define HTTP_TUNNEL_STEPS       16    /* steps of one direction in one turn */
 

@@ -21,12 +21,28 @@ void request_enqueue(struct http_request *request)
 	struct connection *connection = request->connection;
 
 	request->next = NULL;
+	request->prev = connection->last;
 	if (connection->last)
 		connection->last->next = request;
 	else
 		connection->first = request;
 	connection->last = request;
 	connection->n_requests++;
+}
+
+void request_dequeue(struct http_request *request)
+{
+	struct connection *connection = request->connection;
+
+	if (request->prev)
+		request->prev->next = request->next;
+	else
+		connection->first = request->next;
+	if (request->next)
+		request->next->prev = request->prev;
+	else
+		connection->last = request->prev;
+	connection->n_requests--;
 }
 
 void request_recycle(struct http_request *request)
@@ -37,6 +53,10 @@ void request_recycle(struct http_request *request)
 	block_unref(server, request->block);
 	if (request->answer.p)
 		server_keep_output(server, &request->answer);
+	if (request->head_bytes.p)
+		server_keep_output(server, &request->head_bytes);
+	if (request->body_bytes.p)
+		server_keep_output(server, &request->body_bytes);
 	server_keep_request(server, request);
 }
 
@@ -65,10 +85,7 @@ void connection_advance(struct connection *connection)
 	while (connection->first && connection->first->answered) {
 		struct http_request *request = connection->first;
 
-		connection->first = request->next;
-		if (!connection->first)
-			connection->last = NULL;
-		connection->n_requests--;
+		request_dequeue(request);
 		connection->n_held -= request->answer.len;
 		if (!gone && request->answer.len > 0)
 			strbuf_put(connection_out(connection), strbuf_str(&request->answer));
@@ -131,6 +148,8 @@ struct str http_request_peer(const struct http_request *request)
 
 struct str http_request_protocol(const struct http_request *request)
 {
+	if (request->connection->protocol == &http2_ops)
+		return STR("h2");
 	return request->head.minor == 0 ? STR("http/1.0") : STR("http/1.1");
 }
 
@@ -141,7 +160,8 @@ bool http_request_is_tls(const struct http_request *request)
 
 bool http_request_is_gone(const struct http_request *request)
 {
-	return request->connection->state == CONNECTION_GONE;
+	return request->connection->state == CONNECTION_GONE ||
+	       (request->connection->protocol == &http2_ops && !request->stream);
 }
 
 int64_t http_request_received_us(const struct http_request *request)

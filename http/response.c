@@ -79,22 +79,27 @@ static void put_status_line(struct strbuf *out, int status)
 	}
 }
 
+bool response_header_is_safe(const struct http_header *header)
+{
+	if (!has_line_break(header->name) && !has_line_break(header->value))
+		return true;
+	log_error("http", "a header with a line break was not sent");
+	return false;
+}
+
 static void put_header(struct strbuf *out, const struct http_header *header)
 {
-	/* One of ours that a peer could split would be our mistake; it is left out. */
-	if (has_line_break(header->name) || has_line_break(header->value)) {
-		log_error("http", "a header with a line break was not sent");
+	if (!response_header_is_safe(header))
 		return;
-	}
 	strbuf_put(out, header->name);
 	strbuf_put(out, STR(": "));
 	strbuf_put(out, header->value);
 	strbuf_put(out, STR("\r\n"));
 }
 
-static bool has_no_body(int status)
+bool response_has_body(int status)
 {
-	return status == 204 || status == 304 || status < 200;
+	return status != 204 && status != 304 && status >= 200;
 }
 
 void response_write(struct strbuf *out, const struct http_request *request, int status,
@@ -107,7 +112,7 @@ void response_write(struct strbuf *out, const struct http_request *request, int 
 	strbuf_put(out, STR("\r\n"));
 	for (size_t i = 0; i < n_headers; i++)
 		put_header(out, &headers[i]);
-	if (!has_no_body(status)) {
+	if (response_has_body(status)) {
 		strbuf_put(out, STR("Content-Length: "));
 		strbuf_put_u64(out, body.len);
 		strbuf_put(out, STR("\r\n"));
@@ -117,7 +122,7 @@ void response_write(struct strbuf *out, const struct http_request *request, int 
 	else if (request->head.minor == 0)
 		strbuf_put(out, STR("Connection: keep-alive\r\n"));
 	strbuf_put(out, STR("\r\n"));
-	if (!has_no_body(status) && request->head.method != HTTP_HEAD)
+	if (response_has_body(status) && request->head.method != HTTP_HEAD)
 		strbuf_put(out, body);
 }
 

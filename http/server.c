@@ -90,6 +90,10 @@ void http_server_drain(struct http_server *server)
 		if (connection->state == CONNECTION_OPEN && !connection_is_busy(connection) &&
 		    !connection->paused)
 			connection_read(connection);
+		if (connection->state == CONNECTION_OPEN && connection->protocol->on_drain) {
+			connection->protocol->on_drain(connection);
+			continue;
+		}
 		if (connection->state != CONNECTION_TUNNEL &&
 		    connection->state != CONNECTION_LINGER && !connection_is_busy(connection))
 			connection_close(connection);

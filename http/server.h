@@ -3,8 +3,8 @@
  * Owns listeners (SO_REUSEPORT), connections, TLS, protocol parsing, time limits and caps; knows
  * nothing of events. A handler is called when a request's head is in (it may refuse before the
  * body), and again when the body is whole; it answers now or later, on the same thread. Answers
- * of one loop turn leave in one write. Standards: RFC 9110, 9112; HTTP/2 joins behind the same
- * interface.
+ * of one loop turn leave in one write. HTTP/1.1 and HTTP/2 (by ALPN, or by prior knowledge on
+ * plain addresses) look the same to it. Standards: RFC 9110, 9112, 9113.
  * Thread: the loop's.
  */
 #ifndef HTTP_SERVER_H
@@ -57,7 +57,7 @@ struct http_limits {
 	size_t max_headers;
 	size_t max_body_bytes;       /* larger: 413 */
 	size_t max_body_bytes_total; /* held by all requests of this door: 503 */
-	size_t max_pipelined;        /* requests of one connection not yet answered */
+	size_t max_pipelined;        /* requests of one HTTP/1 connection not yet answered */
 	size_t max_output_bytes;     /* answers one connection has not taken: reading stops */
 	int64_t handshake_us, head_us, body_us, idle_us, write_us; /* time limit of each phase */
 };

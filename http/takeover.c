@@ -89,6 +89,8 @@ int http_request_take_over(struct http_request *request, int *fd_out, struct str
 
 	if (connection->state != CONNECTION_OPEN || connection->eof)
 		return err_set(err, -EPIPE, "the peer has left");
+	if (connection->http2)
+		return err_set(err, -EOPNOTSUPP, "a stream of HTTP/2 cannot be taken over");
 	if (connection->n_requests != 1 || request->answered || connection->http1.reading)
 		return err_set(err, -EBUSY, "other requests of the connection are under way");
 	r = connection_flush(connection);

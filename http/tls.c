@@ -41,8 +41,8 @@ static void context_unref(void *context)
 	SSL_CTX_free(context);
 }
 
-/* The place for "h2": in front. */
-static const unsigned char protocols[] = "\x08http/1.1";
+/* In the order we like them. */
+static const unsigned char protocols[] = "\x02h2\x08http/1.1";
 
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
 			   const unsigned char *offered, unsigned int offered_len, void *ctx)

@@ -29,7 +29,7 @@
 #include "http/server.h"
 #include "http/tls.h"
 
-#define DOOR_MAX_HELD 64
+#define DOOR_MAX_HELD 512
 
 struct door {
 	struct loop *loop;
@@ -93,6 +93,15 @@ static inline void door_on_request(struct http_request *request, void *ctx)
 		door_answer(request, 204, STR(""));
 	} else if (str_eq(path, STR("/upgrade"))) {
 		door_take_over(door, request);
+	} else if (str_eq(path, STR("/about"))) {
+		struct strbuf about;
+
+		strbuf_init(&about, 4096);
+		strbuf_put(&about, http_request_protocol(request));
+		strbuf_put_char(&about, ' ');
+		strbuf_put(&about, http_request_header(request, "Host"));
+		door_answer(request, 200, strbuf_str(&about));
+		strbuf_fini(&about);
 	} else if (str_eq(path, STR("/peer"))) {
 		door_answer(request, 200, http_request_peer(request));
 	} else if (str_eq(path, STR("/big"))) {

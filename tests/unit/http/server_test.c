@@ -50,7 +50,7 @@ static const struct exchange exchanges[] = {
 	  "Content-Length: 300000\r\n\r\n",
 	  401, "no", true },
 	{ "no Host", "GET / HTTP/1.1\r\n\r\n", 400, NULL, true },
-	{ "HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, NULL, true },
+	{ "not quite the preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\rx", 505, NULL, true },
 	{ "bare LF", "GET / HTTP/1.1\nHost: h\n\n", 400, NULL, true },
 	{ "bad chunk", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nx", 400,
 	  NULL, true },

@@ -184,7 +184,13 @@ static void test_reload_keeps_connections(void **state)
 
 static void test_alpn(void **state)
 {
-	static const unsigned char offers[] = "\x02h2\x08http/1.1";
+	static const struct {
+		const char *offers, *chosen;
+	} cases[] = {
+		{ "\x08http/1.1\x02h2", "h2" },
+		{ "\x08http/1.1", "http/1.1" },
+		{ "\x06spdy/1", "" },
+	};
 	SSL_CTX *context = client_context();
 	const unsigned char *chosen;
 	struct client client;
@@ -192,12 +198,15 @@ static void test_alpn(void **state)
 	unsigned int n;
 
 	door_open(&door, &http_default_limits, slot);
-	SSL_CTX_set_alpn_protos(context, offers, sizeof(offers) - 1);
-	assert_int_equal(client_open_tls(&client, &door, context), 1);
-	SSL_get0_alpn_selected(client.ssl, &chosen, &n);
-	assert_int_equal(n, 8);
-	assert_memory_equal(chosen, "http/1.1", 8);
-	client_close(&client);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		SSL_CTX_set_alpn_protos(context, (const unsigned char *)cases[i].offers,
+					(unsigned int)strlen(cases[i].offers));
+		assert_int_equal(client_open_tls(&client, &door, context), 1);
+		SSL_get0_alpn_selected(client.ssl, &chosen, &n);
+		assert_int_equal(n, strlen(cases[i].chosen));
+		assert_memory_equal(n ? chosen : (const unsigned char *)"", cases[i].chosen, n);
+		client_close(&client);
+	}
 	door_close(&door);
 	SSL_CTX_free(context);
 }
