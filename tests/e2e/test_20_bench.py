@@ -11,6 +11,9 @@ import threading
 import time
 
 import pytest
+from h2 import config as h2_config
+from h2 import connection as h2_connection
+from h2 import events as h2_events
 
 import house
 
@@ -78,6 +81,47 @@ def test_no_two_bodies_alike_and_each_is_in_the_record(collector, tmp_path):
     assert [event["Events"][0]["EventId"] for event in events] == [e["Id"] for e in events]
     assert collections.Counter(noted.values()) == {"200": 179, "503": 20, "0": 1}
     assert noted[events[54]["Id"]] == "0" and noted[events[9]["Id"]] == "503"
+
+
+def serve_h2(listener, bodies, n_requests):
+    """One connection of HTTP/2 without TLS; streams are answered last first, some at a time."""
+    peer, _ = listener.accept()
+    h2 = h2_connection.H2Connection(h2_config.H2Configuration(client_side=False))
+    h2.initiate_connection()
+    whole = []
+    with peer:
+        while True:
+            peer.sendall(h2.data_to_send())
+            data = peer.recv(65536)
+            if not data:
+                return
+            for event in h2.receive_data(data):
+                if isinstance(event, h2_events.DataReceived):
+                    bodies[event.stream_id] += event.data
+                    h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                elif isinstance(event, h2_events.StreamEnded):
+                    whole.append(event.stream_id)
+            is_last = len(bodies) == n_requests
+            while len(whole) >= 4 or (whole and is_last):
+                h2.send_headers(whole.pop(), [(":status", "204")], end_stream=True)
+
+
+def test_streams_of_http2_do_not_mix_their_bodies(tmp_path):
+    """Bodies of several frames, interleaved: each is of its own event."""
+    bodies, record = collections.defaultdict(bytes), tmp_path / "record"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve_h2, args=(listener, bodies, 40))
+        thread.start()
+        result = load("--target", f"http://127.0.0.1:{listener.getsockname()[1]}", "--path", "/x",
+                      "--protocol", "h2", "--connections", 1, "--streams", 8, "--requests", 40,
+                      "--body-bytes", 40000, "--record", record)
+        thread.join()
+    assert result["status"] == {"204": 40} and result["errors"] == 0
+    events = [json.loads(body) for body in bodies.values()]
+    assert {len(body) for body in bodies.values()} == {40000}
+    assert all(event["Id"] == event["Events"][0]["EventId"] for event in events)
+    assert len({event["Id"] for event in events}) == 40
+    assert {event["Id"] + " 204" for event in events} == set(record.read_text().splitlines())
 
 
 def test_open_loop_keeps_its_rate(collector):
