@@ -167,6 +167,44 @@ fuzz-bins: $(FUZZ_BIN)
 unit-bins: $(UNIT_BIN) $(REPLAY_BIN)
 .PHONY: unit-bins fuzz-bins
 
+# --- benchmark: a program for each tests/bench/*.c, and the load generator ---------------------
+BENCH_SRC := $(wildcard tests/bench/*.c)
+BENCH_BIN := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC)) $(BUILD)/bench/load
+LOAD_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/load/*.c))
+DEPFILES += $(patsubst %,%.d,$(BENCH_BIN)) $(LOAD_OBJ:.o=.d)
+
+# A program of one file beside the daemon's rooms.
+define link_with_daemon
+	@mkdir -p $(@D)
+	$(call say,LD $@)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(PKG_CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< \
+		-Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(DAEMON_LIBS)
+endef
+
+$(BUILD)/bench/load: $(LOAD_OBJ) $(BUILD)/base.a
+	@mkdir -p $(@D)
+	$(call say,LD $@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(call pkg_libs,libnghttp2 openssl $(PKG_base))
+
+$(BUILD)/bench/%: tests/bench/%.c $(call archives,$(DAEMON_ROOMS))
+	$(link_with_daemon)
+
+bench-bins: build $(BENCH_BIN)
+
+# ARGS='--quick --only http1_cpu_vs_nginx' for a part of it.
+bench: deps ## the figures of docs/performance.md, into build/bench.json (ARGS=--help)
+	@DEPS=$(DEPS) scripts/deps $(DEPS_TEST) $(DEPS_BENCH)
+	@$(MAKE) --no-print-directory bench-bins
+	@$(PYTHON) tests/bench/bench.py $(ARGS)
+.PHONY: bench bench-bins
+
+# --- tools of the end-to-end tests --------------------------------------------------------------
+$(BUILD)/tools/%: tests/tools/%.c $(call archives,$(DAEMON_ROOMS))
+	$(link_with_daemon)
+
+test-tools: bench-bins $(BUILD)/tools/http1_requests
+.PHONY: test-tools
+
 check: build unit-bins ## unit tests alone
 	@tests/run-unit $(UNIT_BIN) $(REPLAY_BIN)
 
@@ -181,7 +219,9 @@ check-tsan: ## unit tests under ThreadSanitizer
 # --- packages --------------------------------------------------------------------------------
 DEPS_BUILD := gcc make python3 pkg-config libc6-dev libyaml-dev libssl-dev libjansson-dev libnghttp2-dev libpq-dev \
 	libwebsockets-dev libcurl4-openssl-dev libcrypt-dev postgresql
-DEPS_TEST := libcmocka-dev python3-pytest python3-httpx python3-h2 python3-psycopg2 python3-websockets curl openssl procps
+DEPS_TEST := libcmocka-dev python3-pytest python3-httpx python3-h2 python3-h11 python3-psycopg2 python3-websockets \
+	curl openssl nodejs procps
+DEPS_BENCH := nginx-light libnginx-mod-http-echo valgrind
 DEPS_FUZZ := clang clang-14 libclang-rt-14-dev
 DEPS_LINT := clang clang-format shellcheck cppcheck
 
@@ -190,7 +230,7 @@ deps: ## install what building and running needs
 deps-test: deps
 	@DEPS=$(DEPS) scripts/deps $(DEPS_TEST)
 deps-dev: deps-test ## … and what testing and linting need
-	@DEPS=$(DEPS) scripts/deps $(DEPS_LINT)
+	@DEPS=$(DEPS) scripts/deps $(DEPS_LINT) $(DEPS_BENCH)
 .PHONY: deps-test deps-dev
 
 # --- running -----------------------------------------------------------------------------------
@@ -204,10 +244,10 @@ demo: deps ## the same, with a few simulated BMCs sending
 
 # --- tests -------------------------------------------------------------------------------------
 test: deps-test ## every test that can run here; the last line has the count
-	@$(MAKE) --no-print-directory build unit-bins
+	@$(MAKE) --no-print-directory build unit-bins test-tools
 	@tests/run-all $(UNIT_BIN) $(REPLAY_BIN)
 
-e2e: build ## end-to-end tests alone (pass ARGS='-k name')
+e2e: test-tools ## end-to-end tests alone (pass ARGS='-k name')
 	@$(PYTHON) -m pytest -q tests/e2e $(ARGS)
 
 # Long: RFEVENTD_KILLS kills of the service, half as many of PostgreSQL, under load.
@@ -217,7 +257,7 @@ soak: build ## the long fault run (SOAK_KILLS=200)
 
 # --- style -------------------------------------------------------------------------------------
 C_FILES := $(wildcard $(foreach room,$(ROOMS),$(room)/*.[ch])) $(wildcard tests/unit/*.h tests/unit/*/*.[ch]) \
-	$(wildcard tests/fuzz/*.[ch])
+	$(wildcard tests/tools/*.[ch] tests/fuzz/*.[ch] tests/bench/*.[ch] tests/bench/*/*.[ch])
 
 lint: ## style, the include table, and static analysis
 	@$(foreach room,$(ROOMS),ROOM_$(room)='$(ROOM_$(room))') scripts/lint-rooms $(ROOMS)
@@ -230,8 +270,8 @@ lint: ## style, the include table, and static analysis
 
 # Both compilers without a warning.
 lint-compile:
-	@$(MAKE) --no-print-directory CC=gcc WERROR=-Werror BUILD=build-lint/gcc build unit-bins >/dev/null
-	@$(MAKE) --no-print-directory CC=clang WERROR=-Werror BUILD=build-lint/clang build unit-bins >/dev/null
+	@$(MAKE) --no-print-directory CC=gcc WERROR=-Werror BUILD=build-lint/gcc build unit-bins test-tools >/dev/null
+	@$(MAKE) --no-print-directory CC=clang WERROR=-Werror BUILD=build-lint/clang build unit-bins test-tools >/dev/null
 .PHONY: lint-compile
 
 fmt: ## format the C files

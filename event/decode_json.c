@@ -15,11 +15,33 @@
 
 /* --- before the reader ------------------------------------------------------------------------ */
 
+#define EACH_BYTE(c) (UINT64_C(0x0101010101010101) * (unsigned char)(c))
+
+/* Whether a byte of `word` is zero. */
+static bool has_zero(uint64_t word)
+{
+	return (word - EACH_BYTE(1)) & ~word & EACH_BYTE(0x80);
+}
+
+/* Past eight bytes at a time that hold neither a quote nor a backslash. */
+static size_t skip_plain(struct str text, size_t at)
+{
+	uint64_t word;
+
+	while (at + sizeof(word) <= text.len) {
+		memcpy(&word, text.p + at, sizeof(word));
+		if (has_zero(word ^ EACH_BYTE('"')) || has_zero(word ^ EACH_BYTE('\\')))
+			break;
+		at += sizeof(word);
+	}
+	return at;
+}
+
 static size_t skip_string(struct str text, size_t at)
 {
-	for (at++; at < text.len && text.p[at] != '"'; at++) {
+	for (at = skip_plain(text, at + 1); at < text.len && text.p[at] != '"'; at++) {
 		if (text.p[at] == '\\')
-			at++;
+			at = skip_plain(text, at + 2) - 1;
 	}
 	return at < text.len ? at + 1 : text.len;
 }

@@ -10,11 +10,11 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "storage/db_priv.h"
 
 #define COPY_PIECE_BYTES (256u << 10) /* handed to libpq at once, which copies it */
 #define BYTEA_OID        17
 #define SQLSTATE_BYTES   6
-#define TIME_TEXT_BYTES  48
 
 /* What every session of ours starts with. */
 static const char session_settings[] = "SET timezone = 'UTC'; SET datestyle = 'ISO, YMD';"
@@ -29,10 +29,6 @@ struct db {
 	int interval_ms;
 	bool given_up;
 	bool in_copy;
-};
-
-struct db_result {
-	PGresult *rows;
 };
 
 /* --- failures ----------------------------------------------------------------------------------
@@ -155,6 +151,42 @@ static int finish(struct db *db, PGresult **out, struct err *err)
 	if (r == 0 && !kept)
 		r = lost(db, "no answer", err);
 	if (r == 0 && out)
+		*out = kept;
+	else
+		PQclear(kept);
+	return r;
+}
+
+/* The same for statements sent as a pipeline: up to the mark at its end. */
+static int finish_pipeline(struct db *db, PGresult **out, struct err *err)
+{
+	PGresult *rows = NULL, *kept = NULL;
+	int r = flush(db, err), failure = 0;
+	bool is_over = false, was_null = false;
+
+	while (r == 0 && !is_over) {
+		ExecStatusType status;
+
+		r = next_result(db, &rows, err);
+		if (r == 0 && !rows && was_null) /* one stands between two statements */
+			r = lost(db, "no answer", err);
+		was_null = !rows;
+		if (r < 0 || !rows)
+			continue;
+		status = PQresultStatus(rows);
+		is_over = status == PGRES_PIPELINE_SYNC;
+		if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) {
+			PQclear(kept);
+			kept = rows;
+			continue;
+		}
+		if (!is_over && status != PGRES_PIPELINE_ABORTED && failure == 0)
+			failure = refused(db, rows, err);
+		PQclear(rows);
+	}
+	if (r == 0)
+		r = failure;
+	if (r == 0)
 		*out = kept;
 	else
 		PQclear(kept);
@@ -370,15 +402,12 @@ static bool arguments_init(struct arguments *a, const struct db_param *params, s
 	return true;
 }
 
-int db_query(struct db *db, const char *sql, const struct db_param *params, size_t n_params,
-	     struct db_result **out, struct err *err)
+static int send_query(struct db *db, const char *sql, const struct db_param *params,
+		      size_t n_params, struct err *err)
 {
 	struct arguments a;
-	PGresult *rows;
 	int r = 0;
 
-	if (!is_usable(db, err))
-		return -ENOTCONN;
 	if (!arguments_init(&a, params, n_params)) {
 		snprintf(db->sqlstate, sizeof(db->sqlstate), "22021");
 		r = err_set(err, -EINVAL, "database: a text holds a NUL");
@@ -387,95 +416,60 @@ int db_query(struct db *db, const char *sql, const struct db_param *params, size
 		r = lost(db, "connection lost", err);
 	}
 	arguments_fini(&a);
-	if (r == 0)
-		r = finish(db, &rows, err);
-	if (r < 0)
-		return r;
+	return r;
+}
+
+/* Takes `rows`. */
+static void hand_over(PGresult *rows, struct db_result **out)
+{
 	if (!out) {
 		PQclear(rows);
-		return 0;
+		return;
 	}
 	*out = xmalloc(sizeof(**out));
 	(*out)->rows = rows;
-	return 0;
 }
 
-/* --- results -----------------------------------------------------------------------------------
- */
-
-size_t db_rows(const struct db_result *result)
+int db_query(struct db *db, const char *sql, const struct db_param *params, size_t n_params,
+	     struct db_result **out, struct err *err)
 {
-	return (size_t)PQntuples(result->rows);
+	PGresult *rows;
+	int r;
+
+	if (!is_usable(db, err))
+		return -ENOTCONN;
+	r = send_query(db, sql, params, n_params, err);
+	if (r == 0)
+		r = finish(db, &rows, err);
+	if (r == 0)
+		hand_over(rows, out);
+	return r;
 }
 
-bool db_is_null(const struct db_result *result, size_t row, int column)
+int db_begin_query(struct db *db, const char *sql, const struct db_param *params, size_t n_params,
+		   struct db_result **out, struct err *err)
 {
-	return PQgetisnull(result->rows, (int)row, column);
-}
+	PGresult *rows = NULL;
+	int r;
 
-struct str db_str(const struct db_result *result, size_t row, int column)
-{
-	if (db_is_null(result, row, column))
-		return (struct str){ NULL, 0 };
-	return (struct str){ PQgetvalue(result->rows, (int)row, column),
-			     (size_t)PQgetlength(result->rows, (int)row, column) };
-}
-
-int64_t db_int(const struct db_result *result, size_t row, int column)
-{
-	int64_t value;
-
-	return str_to_i64(db_str(result, row, column), &value) ? value : 0;
-}
-
-struct uuid db_get_uuid(const struct db_result *result, size_t row, int column)
-{
-	struct uuid id = { { 0 } };
-
-	uuid_parse(db_str(result, row, column), &id);
-	return id;
-}
-
-int64_t db_time_us(const struct db_result *result, size_t row, int column)
-{
-	/* "2026-11-20 09:12:44.120931+00": the session's zone is UTC. */
-	struct str text = db_str(result, row, column);
-	char buffer[TIME_TEXT_BYTES];
-	int64_t time_us = 0;
-	int n;
-
-	text.len = str_find_char(text, '+');
-	n = snprintf(buffer, sizeof(buffer), "%.*sZ", STR_ARG(text));
-	if (n >= (int)sizeof(buffer) ||
-	    !clock_parse((struct str){ buffer, (size_t)n }, &time_us, NULL))
-		return 0;
-	return time_us;
-}
-
-static int hex_value(char c)
-{
-	return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
-}
-
-void db_bytes(const struct db_result *result, size_t row, int column, struct strbuf *out)
-{
-	struct str hex = db_str(result, row, column);
-	size_t n = hex.len >= 2 ? (hex.len - 2) / 2 : 0; /* behind "\x" */
-	char *to = strbuf_reserve(out, n);
-
-	if (!to)
-		return;
-	for (size_t i = 0; i < n; i++)
-		to[i] = (char)(hex_value(hex.p[2 + 2 * i]) << 4 | hex_value(hex.p[3 + 2 * i]));
-	strbuf_commit(out, n);
-}
-
-void db_result_free(struct db_result *result)
-{
-	if (!result)
-		return;
-	PQclear(result->rows);
-	free(result);
+	if (!is_usable(db, err))
+		return -ENOTCONN;
+	if (!PQenterPipelineMode(db->conn))
+		return lost(db, "connection lost", err);
+	r = send_query(db, "BEGIN", NULL, 0, err);
+	if (r == 0)
+		r = send_query(db, sql, params, n_params, err);
+	if (r == 0 && !PQpipelineSync(db->conn))
+		r = lost(db, "connection lost", err);
+	/* A query that could not even be sent leaves a pipeline without an end. */
+	if (r < 0)
+		return lost(db, "a statement could not be sent", err);
+	r = finish_pipeline(db, &rows, err);
+	if (r != -ENOTCONN && !PQexitPipelineMode(db->conn))
+		r = lost(db, "connection lost", err);
+	if (r == 0)
+		hand_over(rows, out);
+	return r;
 }
 
 /* --- COPY ---------------------------------------------------------------------------------------
@@ -517,10 +511,10 @@ int db_copy_put(struct db *db, struct str bytes, struct err *err)
 	return 0;
 }
 
-int db_copy_end(struct db *db, int64_t *rows_out, struct err *err)
+/* End the COPY that runs. *out: what came last, which is another COPY's beginning when one follows.
+ */
+static int end_copy(struct db *db, PGresult **out, struct err *err)
 {
-	PGresult *rows;
-	int64_t n_rows;
 	int r;
 
 	db->in_copy = false;
@@ -531,13 +525,51 @@ int db_copy_end(struct db *db, int64_t *rows_out, struct err *err)
 	}
 	if (r < 0)
 		return lost(db, "connection lost", err);
-	r = finish(db, &rows, err);
+	return finish(db, out, err);
+}
+
+int db_copy_next(struct db *db, struct err *err)
+{
+	PGresult *rows;
+	int r = end_copy(db, &rows, err);
+
+	if (r < 0)
+		return r;
+	db->in_copy = PQresultStatus(rows) == PGRES_COPY_IN;
+	PQclear(rows);
+	return db->in_copy ? 0 : err_set(err, -EIO, "database: not a COPY");
+}
+
+int db_copy_end(struct db *db, int64_t *rows_out, struct err *err)
+{
+	PGresult *rows;
+	int64_t n_rows;
+	int r = end_copy(db, &rows, err);
+
 	if (r < 0)
 		return r;
 	if (rows_out && str_to_i64(str_of(PQcmdTuples(rows)), &n_rows))
 		*rows_out = n_rows;
 	PQclear(rows);
 	return 0;
+}
+
+/* Takes `rows`, the answer to COMMIT. A transaction that failed before answers with ROLLBACK, and
+ * no error. */
+static int check_commit(PGresult *rows, struct err *err)
+{
+	bool committed = strcmp(PQcmdStatus(rows), "COMMIT") == 0;
+
+	PQclear(rows);
+	return committed ? 0 : err_set(err, -EIO, "database: the transaction was rolled back");
+}
+
+int db_copy_commit(struct db *db, struct err *err)
+{
+	PGresult *rows;
+	int r = end_copy(db, &rows, err);
+
+	return r < 0 ? r : check_commit(rows, err);
 }
 
 /* --- transactions -------------------------------------------------------------------------------
@@ -551,7 +583,6 @@ int db_begin(struct db *db, struct err *err)
 int db_commit(struct db *db, struct err *err)
 {
 	PGresult *rows;
-	bool committed;
 	int r;
 
 	if (!is_usable(db, err))
@@ -559,12 +590,7 @@ int db_commit(struct db *db, struct err *err)
 	if (!PQsendQuery(db->conn, "COMMIT"))
 		return lost(db, "connection lost", err);
 	r = finish(db, &rows, err);
-	if (r < 0)
-		return r;
-	/* A transaction that failed before answers COMMIT with ROLLBACK, and no error. */
-	committed = strcmp(PQcmdStatus(rows), "COMMIT") == 0;
-	PQclear(rows);
-	return committed ? 0 : err_set(err, -EIO, "database: the transaction was rolled back");
+	return r < 0 ? r : check_commit(rows, err);
 }
 
 void db_rollback(struct db *db)

@@ -1,4 +1,4 @@
-/* Database: one PostgreSQL connection. The only file that sees PGconn is db.c.
+/* Database: one PostgreSQL connection. Only db.c sees PGconn.
  *
  * Thread: one at a time. Errors: -ENOTCONN when the connection is gone (reopen), -EINVAL when the
  * server refused data (SQLSTATE classes 22, 23, 54, and what a trigger raises), -EAGAIN for what
@@ -62,12 +62,19 @@ int64_t db_time_us(const struct db_result *result, size_t row, int column); /* o
 void db_bytes(const struct db_result *result, size_t row, int column, struct strbuf *out);
 void db_result_free(struct db_result *result); /* NULL is allowed */
 
-/* COPY … FROM STDIN (FORMAT binary): begin, put all of it, end. */
+/* COPY … FROM STDIN (FORMAT binary): begin, put all of it, end. To save the server's answers in
+ * between, `sql` may go on behind a semicolon: with another COPY, which db_copy_next() ends this one
+ * for, and at last with COMMIT, for which db_copy_commit() takes the place of db_copy_end(). */
 int db_copy_begin(struct db *db, const char *sql, struct err *err);
 int db_copy_put(struct db *db, struct str bytes, struct err *err);
+int db_copy_next(struct db *db, struct err *err);
 int db_copy_end(struct db *db, int64_t *rows_out, struct err *err);
+int db_copy_commit(struct db *db, struct err *err); /* -ENOTCONN: as db_commit() */
 
 int db_begin(struct db *db, struct err *err);
+/* BEGIN and a db_query() that go out together. */
+int db_begin_query(struct db *db, const char *sql, const struct db_param *params, size_t n_params,
+		   struct db_result **out, struct err *err);
 /* -ENOTCONN: nobody knows whether it happened; the loader's compare-and-set finds out. */
 int db_commit(struct db *db, struct err *err);
 void db_rollback(struct db *db);

@@ -125,6 +125,7 @@ static int64_t n_events_of(const struct load_batch *batch)
 	return n;
 }
 
+/* Begins the transaction. */
 static int take_seqs(struct load *load, const struct load_batch *batch, int64_t n,
 		     int64_t *seq_before, struct err *err)
 {
@@ -140,9 +141,10 @@ static int take_seqs(struct load *load, const struct load_batch *batch, int64_t 
 	int32_t day;
 	int r;
 
-	r = db_query(load->db,
-		     "SELECT seq_before, day, days_ahead FROM rfeventd_take($1, $2, $3, $4, $5)",
-		     params, ARRAY_LEN(params), &result, err);
+	r = db_begin_query(
+		load->db,
+		"SELECT seq_before, day, days_ahead FROM rfeventd_take($1, $2, $3, $4, $5)", params,
+		ARRAY_LEN(params), &result, err);
 	if (r < 0)
 		return strcmp(db_sqlstate(load->db), STATE_STALE_POSITION) == 0 ? -ESTALE : r;
 	*seq_before = db_int(result, 0, 0);
@@ -273,18 +275,18 @@ static void shift_rows(struct load *load, struct load_batch *batch, int64_t seq_
 			       seq_before + 1 + (int64_t)i);
 }
 
-static int save_events(struct load *load, struct load_batch *batch, bool as_built,
-		       int64_t seq_before, struct err *err)
+static void number_rows(struct load *load, struct load_batch *batch, bool as_built,
+			int64_t seq_before)
 {
 	if (as_built)
 		shift_rows(load, batch, seq_before);
 	else
 		build_rows(load, batch, seq_before);
 	batch->n_logged = (int64_t)load->n_rows;
-	return load->n_rows > 0 ? copy(load, &load->rows, log_row_copy_sql, err) : 0;
 }
 
-static int save_repeats(struct load *load, const struct load_batch *batch, struct err *err)
+/* Into `others`; how many there are. */
+static size_t build_repeats(struct load *load, const struct load_batch *batch)
 {
 	size_t n = 0;
 
@@ -299,7 +301,7 @@ static int save_repeats(struct load *load, const struct load_batch *batch, struc
 			    item->delivery->received_us);
 		n++;
 	}
-	return n > 0 ? copy(load, &load->others, repeat_copy_sql, err) : 0;
+	return n;
 }
 
 static int save_metric_reports(struct load *load, const struct load_batch *batch, struct err *err)
@@ -398,6 +400,48 @@ static int give_back(struct load *load, int64_t n_surplus, struct err *err)
 			1, NULL, err);
 }
 
+/* Events, repeats and COMMIT wait for the server twice, not five times: at light load that is a
+ * good part of what an event needs to reach the stream. */
+static int commit_rows(struct load *load, struct load_batch *batch, struct err *err)
+{
+	int r;
+
+	copy_end(&load->rows);
+	copy_end(&load->others);
+	if (load->rows.failed || load->others.failed)
+		return err_set(err, -ENOMEM, "loader: no memory for the rows of a batch");
+	r = db_copy_begin(load->db, log_commit_sql, err);
+	if (r == 0)
+		r = db_copy_put(load->db, strbuf_str(&load->rows), err);
+	if (r == 0)
+		r = db_copy_next(load->db, err);
+	if (r == 0)
+		r = db_copy_put(load->db, strbuf_str(&load->others), err);
+	if (r < 0)
+		return r;
+	batch->committing = true;
+	return db_copy_commit(load->db, err);
+}
+
+/* The last rows of the transaction, and its end. */
+static int save_rows(struct load *load, struct load_batch *batch, struct err *err)
+{
+	bool has_events = batch->way != LOAD_ONE_BY_ONE && load->n_rows > 0;
+	size_t n_repeats = build_repeats(load, batch);
+	int r = 0;
+
+	if (has_events && n_repeats > 0)
+		return commit_rows(load, batch, err);
+	if (has_events)
+		r = copy(load, &load->rows, log_row_copy_sql, err);
+	if (r == 0 && n_repeats > 0)
+		r = copy(load, &load->others, repeat_copy_sql, err);
+	if (r < 0)
+		return r;
+	batch->committing = true;
+	return db_commit(load->db, err);
+}
+
 static int save(struct load *load, struct load_batch *batch, struct err *err)
 {
 	int64_t n = n_events_of(batch), seq_before;
@@ -417,19 +461,16 @@ static int save(struct load *load, struct load_batch *batch, struct err *err)
 		r = save_one_by_one(load, batch, seq_before, err);
 	} else {
 		r = load_texts(load, batch->items, batch->n_items, err);
-		if (r == 0)
-			r = save_events(load, batch, as_built, seq_before, err);
+		number_rows(load, batch, as_built, seq_before);
 	}
 	if (r == 0)
 		r = save_metric_reports(load, batch, err);
 	if (r == 0)
 		r = load_quarantine(load, batch, err);
 	if (r == 0)
-		r = save_repeats(load, batch, err);
-	if (r == 0)
 		r = give_back(load, n - batch->n_logged, err);
 	batch->last_seq = seq_before + batch->n_logged;
-	return r;
+	return r == 0 ? save_rows(load, batch, err) : r;
 }
 
 /* What a failed transaction said of the items no longer holds. */
@@ -467,13 +508,7 @@ int load_run(struct load *load, struct load_batch *batch, struct err *err)
 
 	batch->committing = false;
 	build_rows(load, batch, 0);
-	r = db_begin(load->db, err);
-	if (r == 0)
-		r = save(load, batch, err);
-	if (r == 0) {
-		batch->committing = true;
-		r = db_commit(load->db, err);
-	}
+	r = save(load, batch, err);
 	limit_buffer(&load->rows);
 	limit_buffer(&load->others);
 	limit_buffer(&load->bodies);

@@ -150,14 +150,17 @@ static void put_quirks_field(struct strbuf *out, uint64_t quirks)
 /* --- rows
  * ------------------------------------------------------------------------------------------ */
 
-const char log_row_copy_sql[] =
-	"COPY event (log_day, seq, source_id, received, delivery, idx, part, category, severity, "
-	"step,"
-	" facts, event_time, event_timestamp, event_id, event_type, message_id, message_args, "
-	"origin,"
-	" sender_severity, sender_message, event_group_id, log_entry, text_id, resolution, "
-	"language,"
-	" registry, registry_version, registry_sha256, quirks, raw) FROM STDIN (FORMAT binary)";
+#define COPY_EVENT                                                                                 \
+	"COPY event (log_day, seq, source_id, received, delivery, idx, part, category, severity, " \
+	"step, facts, event_time, event_timestamp, event_id, event_type, message_id, "             \
+	"message_args, origin, sender_severity, sender_message, event_group_id, log_entry, "       \
+	"text_id, resolution, language, registry, registry_version, registry_sha256, quirks, raw)" \
+	" FROM STDIN (FORMAT binary)"
+#define COPY_REPEAT "COPY repeat (seq, source_id, hash, received) FROM STDIN (FORMAT binary)"
+
+const char log_row_copy_sql[] = COPY_EVENT;
+const char repeat_copy_sql[] = COPY_REPEAT;
+const char log_commit_sql[] = COPY_EVENT ";" COPY_REPEAT "; COMMIT";
 
 static bool same_text(struct str a, struct str b)
 {
@@ -246,9 +249,6 @@ void copy_metric_report(struct strbuf *out, const struct delivery *delivery, str
 	put_uuid_field(out, source);
 	put_text_field(out, delivery->raw);
 }
-
-const char repeat_copy_sql[] =
-	"COPY repeat (seq, source_id, hash, received) FROM STDIN (FORMAT binary)";
 
 void copy_repeat(struct strbuf *out, int64_t seq, struct uuid source, struct uuid hash,
 		 int64_t received_us)

@@ -47,6 +47,8 @@ void copy_metric_report(struct strbuf *out, const struct delivery *delivery, str
 extern const char repeat_copy_sql[];
 void copy_repeat(struct strbuf *out, int64_t seq, struct uuid source, struct uuid hash,
 		 int64_t received_us);
+/* Events, repeats and the end of the transaction, sent as one. */
+extern const char log_commit_sql[];
 
 /* The id of a text in the day's dictionary. */
 struct uuid log_text_id(struct str text);

@@ -194,6 +194,64 @@ static void test_commit_of_a_failed_transaction_is_a_failure(void **state)
 	assert_int_equal(db_exec(*state, "SELECT 1", &err), 0);
 }
 
+#define ONE_INT(value) "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0\0\1\0\0\0\4\0\0\0" value "\377\377"
+
+/* Two COPYs and COMMIT that go out as one text: what the first and the second are given. */
+static int copy_twice(struct db *db, struct str one, struct str two, struct err *err)
+{
+	static const char sql[] = "COPY a FROM STDIN (FORMAT binary);"
+				  "COPY b FROM STDIN (FORMAT binary); COMMIT";
+	int r = db_copy_begin(db, sql, err);
+
+	if (r == 0)
+		r = db_copy_put(db, one, err);
+	if (r == 0)
+		r = db_copy_next(db, err);
+	if (r == 0)
+		r = db_copy_put(db, two, err);
+	return r == 0 ? db_copy_commit(db, err) : r;
+}
+
+static void test_what_goes_out_together_fails_together(void **state)
+{
+	const struct str good = { ONE_INT("\5"), sizeof(ONE_INT("\5")) - 1 };
+	const struct str bad = { good.p, good.len - 8 };
+	static const struct {
+		bool one, two;
+		const char *sql; /* beside BEGIN */
+		int begin, r;
+		int64_t n_rows; /* in each table afterwards */
+	} cases[] = {
+		{ true, true, "SELECT 7 + $1::int", 0, 0, 1 },
+		{ false, true, "SELECT 7 + $1::int", 0, -EINVAL, 1 },
+		{ true, false, "SELECT 7 + $1::int", 0, -EINVAL, 1 },
+		{ true, true, "SELECT 7 / ($1::int - 1)", -EINVAL, 0, 1 },
+		{ true, true, "SELECT 7 + $1::int", 0, 0, 2 },
+	};
+	const struct db_param one = DB_STR(STR("1"));
+	struct db *db = *state;
+	struct err err;
+
+	PG_OR_SKIP();
+	pg_sql(db, "CREATE TABLE a (i int); CREATE TABLE b (i int)");
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct db_result *result = NULL;
+
+		assert_int_equal(db_begin_query(db, cases[i].sql, &one, 1, &result, &err),
+				 cases[i].begin);
+		if (cases[i].begin == 0) {
+			assert_int_equal(db_int(result, 0, 0), 8);
+			assert_int_equal(copy_twice(db, cases[i].one ? good : bad,
+						    cases[i].two ? good : bad, &err),
+					 cases[i].r);
+		}
+		db_result_free(result);
+		db_rollback(db);
+		assert_int_equal(pg_int(db, "SELECT count(*) FROM a"), cases[i].n_rows);
+		assert_int_equal(pg_int(db, "SELECT count(*) FROM b"), cases[i].n_rows);
+	}
+}
+
 static void count_wait(void *ctx)
 {
 	(*(int *)ctx)++;
@@ -287,6 +345,7 @@ int main(void)
 		TEST(test_a_nul_in_a_text_is_refused_not_cut),
 		TEST(test_large_values_both_ways),
 		TEST(test_copy),
+		TEST(test_what_goes_out_together_fails_together),
 		TEST(test_commit_of_a_failed_transaction_is_a_failure),
 		TEST(test_the_hook_runs_while_the_server_takes_its_time),
 		TEST(test_a_lost_connection_is_seen),

@@ -16,6 +16,7 @@ struct proxy {
 	int listener;
 	pthread_t thread;
 	atomic_int cut; /* enum cut: at the next COMMIT, once */
+	int n_copies;   /* whose data is whole, since the statements that end in COMMIT */
 	atomic_int n_cut;
 	atomic_bool stopping;
 };
@@ -49,17 +50,29 @@ static bool pass_all(int fd, const char *bytes, size_t n)
 	return true;
 }
 
+/* Whether these bytes to the server make it commit: COMMIT stands behind two COPYs and is reached at
+ * the end of the second one's data, which comes as a message of its own, last of what is sent. */
+static bool is_commit(struct proxy *proxy, const char *bytes, size_t n)
+{
+	static const char text[] = "; COMMIT", done[] = { 'c', 0, 0, 0, 4 };
+
+	if (memmem(bytes, n, text, sizeof(text)))
+		proxy->n_copies = 0;
+	if (n >= sizeof(done) && memcmp(bytes + n - sizeof(done), done, sizeof(done)) == 0)
+		return ++proxy->n_copies == 2;
+	return false;
+}
+
 /* Bytes one way; false when the connection is over. */
 static bool pass(struct proxy *proxy, int from, int to, bool watched)
 {
-	static const char commit[] = "Q\0\0\0\013COMMIT";
 	char buffer[65536];
 	ssize_t n = recv(from, buffer, sizeof(buffer), 0);
 	int cut = watched ? atomic_load(&proxy->cut) : CUT_NEVER;
 
 	if (n <= 0)
 		return false;
-	if (cut == CUT_NEVER || !memmem(buffer, (size_t)n, commit, sizeof(commit)))
+	if (!watched || !is_commit(proxy, buffer, (size_t)n) || cut == CUT_NEVER)
 		return pass_all(to, buffer, (size_t)n);
 	atomic_store(&proxy->cut, CUT_NEVER);
 	if (cut == CUT_AFTER) {

@@ -1,0 +1,120 @@
+"""From a committed event to those who follow: how much later than the 200, and at what cost.
+
+The least a fan-out costs is fanout_raw: frames made beforehand, one write a client. It plays the
+very messages of our run again, at the same times and to the same clients, so that both pay alike for
+waking readers.
+"""
+import contextlib
+import json
+import subprocess
+
+import path_tools as tools
+from frame import Figure, Group, alternate, at_least, at_most
+from nginx import free_ports, make_certificate
+
+CLIENTS, MANY = 100, 1000
+PROBES_A_SECOND = 100
+MODERATE = 400  # events a second beside the probes
+SECONDS = 4.0
+FANOUT_RATE = {CLIENTS: 1000, MANY: 100}  # events a second
+
+
+def stream_daemon(bench, plain_port):
+    return tools.daemon(bench, [f"api.listen_plain=['127.0.0.1:{plain_port}']"])
+
+
+# --- POST to frame ----------------------------------------------------------------------------
+
+def extra_ms(bench, service):
+    seconds = bench.seconds(SECONDS)
+    fanout = tools.Fanout(bench, service.api_port, CLIENTS, seconds, tls=True,
+                          authorization=tools.authorization(service),
+                          post=f"127.0.0.1:{service.port}", path=f"/events/{service.token}",
+                          rate=PROBES_A_SECOND)
+    with fanout, tools.loaded(bench, service, connections=16, rate=MODERATE, seconds=seconds):
+        report = fanout.end()
+    if report["missing"] or report["refused"]:
+        raise RuntimeError(f"probes that did not come back: {report}")
+    return report["extra_us"]
+
+
+def open_extra(bench):
+    with tools.daemon(bench) as service:
+        def one_round(_i):
+            us = extra_ms(bench, service)
+            return {"post_to_stream_extra_ms_p50": (us["p50"] / 1000, None),
+                    "post_to_stream_extra_ms_p99": (us["p99"] / 1000, None)}
+        yield one_round
+
+
+# --- fan-out ----------------------------------------------------------------------------------
+
+def fan_out(bench, service, port, clients, tls, script):
+    """Events delivered for a second of CPU of the threads that do it; leaves the script."""
+    seconds = bench.seconds(SECONDS)
+    fanout = tools.Fanout(bench, port, clients, seconds + 1, tls=tls, record=script,
+                          authorization=tools.authorization(service))
+    with fanout:
+        before = tools.cpu_of_threads_s(service.process.pid)
+        tools.load(bench, service, connections=16, rate=FANOUT_RATE[clients], seconds=seconds)
+        report = fanout.end()
+        after = tools.cpu_of_threads_s(service.process.pid)
+    # The API's thread encrypts what the other one writes.
+    names = ("websocket", "api") if tls else ("websocket",)
+    cpu = sum(after[name] - before[name] for name in names)
+    return report["events"] * clients / cpu, report["events"]
+
+
+@contextlib.contextmanager
+def raw_server(bench, port, clients, tls, script):
+    words = [str(bench.build / "bench/fanout_raw"), str(port), str(clients), str(script)]
+    if tls:
+        words += [str(path) for path in make_certificate(bench.work)]
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        if process.stdout.readline() != "listening\n":
+            raise RuntimeError("fanout_raw does not listen")
+        yield process
+    finally:
+        process.stdin.close()
+        process.stdout.close()
+        process.wait()
+
+
+def fan_out_raw(bench, clients, tls, script, n_events):
+    """The same for the program that only writes."""
+    port = free_ports(1)[0]
+    with raw_server(bench, port, clients, tls, script) as server:
+        with tools.Fanout(bench, port, clients, 60, tls=tls) as fanout:
+            server.stdout.readline()
+            server.stdin.write("play\n")
+            server.stdin.flush()
+            cpu = json.loads(server.stdout.readline())["cpu_s"]
+            fanout.end(now=True)
+    return n_events * clients / cpu
+
+
+def open_fan_out(name, clients, tls):
+    def both(bench):
+        plain_port = free_ports(1)[0]
+        with stream_daemon(bench, plain_port) as service:
+            port = service.api_port if tls else plain_port
+            script = bench.work / f"{name}.script"
+            seen = [fan_out(bench, service, port, clients, tls, script)[1]]
+
+            def ours():
+                rate, n_events = fan_out(bench, service, port, clients, tls, script)
+                seen[0] = n_events
+                return rate
+            yield lambda i: {name: alternate(
+                i, ours, lambda: fan_out_raw(bench, clients, tls, script, seen[0]))}
+    return both
+
+
+def figures(_bench):
+    yield Group([Figure("post_to_stream_extra_ms_p50", "ms"),
+                 Figure("post_to_stream_extra_ms_p99", "ms", None, at_most(5))], open_extra)
+    for name, clients, tls in (("fanout_vs_raw", CLIENTS, False), ("fanout_tls_vs_raw", CLIENTS, True),
+                               ("fanout_1000_vs_raw", MANY, False)):
+        yield Group([Figure(name, "deliveries/CPU s", f"frames made beforehand, {clients} clients",
+                            at_least(0.5))], open_fan_out(name, clients, tls))
