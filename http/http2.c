@@ -42,6 +42,7 @@ struct http2_session {
 	bool draining;
 	bool flooded; /* the peer floods: nothing more of it is read */
 	unsigned n_continuations;
+	size_t n_block; /* bytes of the header block under way, as RFC 9113 6.5.2 counts them */
 	/* Resets it may still send: HTTP2_RESETS_BURST at most, refilled with time. */
 	int64_t resets_us; /* when that was reckoned */
 	int64_t n_resets;
@@ -317,7 +318,16 @@ static int on_header(nghttp2_session *frames, const nghttp2_frame *frame, const 
 		     void *ctx)
 {
 	struct http2_stream *stream = stream_of(frames, frame->hd.stream_id);
+	struct connection *connection = ctx;
+	struct http2_session *session = connection->http2;
 
+	/* A few bytes of HPACK can stand for megabytes, whatever becomes of the stream. */
+	session->n_block += name_len + value_len + 32;
+	if (session->n_block >
+	    HTTP2_MAX_BLOCK_FACTOR * server_limits(connection->server)->max_head_bytes) {
+		session->flooded = true;
+		return NGHTTP2_ERR_CALLBACK_FAILURE;
+	}
 	/* Trailers are read and dropped, as those of chunks are. */
 	if (!stream || !stream->request || stream->queued)
 		return 0;
@@ -513,7 +523,7 @@ static int on_begin_frame(nghttp2_session *frames, const nghttp2_frame_hd *frame
 	bool flood = false;
 
 	if (frame->type == NGHTTP2_HEADERS)
-		session->n_continuations = 0;
+		session->n_continuations = session->n_block = 0;
 	else if (frame->type == NGHTTP2_CONTINUATION)
 		flood = ++session->n_continuations > HTTP2_MAX_CONTINUATIONS;
 	else if (frame->type == NGHTTP2_RST_STREAM)

@@ -27,6 +27,7 @@
 #define HTTP2_MAX_SETTINGS      32      /* entries of one SETTINGS frame */
 #define HTTP2_MAX_ACKS          256     /* of PING and SETTINGS floods, not taken by the peer */
 #define HTTP2_MAX_CONTINUATIONS 6       /* frames of one head behind its first; 16 KB each */
+#define HTTP2_MAX_BLOCK_FACTOR  4       /* a head so much longer than it may be ends it all */
 #define HTTP2_RESETS_BURST      500     /* streams a peer may reset at once … */
 #define HTTP2_RESETS_PER_S      33      /* … and lastingly */
 #define HTTP_TUNNEL_BYTES       16384 /* moved by one step of a tunnel: one TLS record */

@@ -691,6 +691,36 @@ static void test_continuation_flood(void **state)
 	door_close(&door);
 }
 
+/* One byte of HPACK for each header of 4 KB: more than a head may be many times over. */
+static void test_hpack_bomb(void **state)
+{
+	nghttp2_nv many[64];
+	char value[3900];
+	struct peer *peer;
+	struct door door;
+	struct exchange *e;
+
+	memset(value, 'x', sizeof(value) - 1);
+	value[sizeof(value) - 1] = '\0';
+	for (size_t i = 0; i < ARRAY_LEN(many); i++)
+		many[i] = header("bomb", value);
+	door_open(&door, &limits, NULL);
+	peer = peer_open(&door, 0);
+	/* Too long, but not by much: that stream alone is refused. */
+	e = get_with(peer, many, 8);
+	peer_wait(peer, 1);
+	check(e, 431, NULL);
+	get_with(peer, many, 64);
+	peer_send(peer);
+	peer_wait_closed(peer); /* what it still had to say may cost it the GOAWAY */
+	for (int i = 0; i < 100 && metric_read(METRIC_HTTP_CONNECTIONS, "test") > 0; i++)
+		usleep(20000);
+	assert_int_equal(metric_read(METRIC_HTTP_CONNECTIONS, "test"), 0);
+	assert_int_equal(atomic_load(&door.n_seen), 0);
+	peer_close(peer);
+	door_close(&door);
+}
+
 /* As many resets as a burst may have, then one more. */
 static void test_reset_flood(void **state)
 {
@@ -913,6 +943,7 @@ int main(void)
 		cmocka_unit_test_setup(test_resets, reset_limits),
 		cmocka_unit_test_setup(test_rapid_reset, reset_limits),
 		cmocka_unit_test_setup(test_continuation_flood, reset_limits),
+		cmocka_unit_test_setup(test_hpack_bomb, reset_limits),
 		cmocka_unit_test_setup(test_reset_flood, reset_limits),
 		cmocka_unit_test_setup(test_ping_flood, reset_limits),
 		cmocka_unit_test_setup(test_drain, reset_limits),
