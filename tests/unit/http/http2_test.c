@@ -170,6 +170,7 @@ static struct peer *peer_open(const struct door *door, uint32_t window)
 	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
 	nghttp2_option_set_peer_max_concurrent_streams(option, MAX_STREAMS);
 	nghttp2_option_set_no_auto_window_update(option, window > 0);
+	nghttp2_option_set_max_send_header_block_length(option, 1 << 20);
 	assert_int_equal(nghttp2_session_client_new2(&peer->session, callbacks, peer, option), 0);
 	nghttp2_option_del(option);
 	nghttp2_session_callbacks_del(callbacks);
