@@ -193,6 +193,16 @@ bench: deps ## the figures of docs/performance.md, into build/bench.json (ARGS=-
 	@$(PYTHON) tests/bench/bench.py $(ARGS)
 .PHONY: bench bench-bins
 
+# --- tools of the end-to-end tests --------------------------------------------------------------
+# Preloaded into the daemon: no sanitizer, no hardening meant for programs.
+$(BUILD)/tools/%.so: tests/tools/%.c
+	@mkdir -p $(@D)
+	$(call say,LD $@)
+	$(Q)$(CC) -D_GNU_SOURCE -std=gnu11 -O2 -g $(WARN) $(WERROR) -fPIC -shared -pthread -o $@ $< -ldl
+
+test-tools: $(BUILD)/tools/power_cut.so $(BUILD)/bench/load
+.PHONY: test-tools
+
 check: build unit-bins ## unit tests alone
 	@tests/run-unit $(UNIT_BIN) $(REPLAY_BIN)
 
@@ -207,7 +217,8 @@ check-tsan: ## unit tests under ThreadSanitizer
 # --- packages --------------------------------------------------------------------------------
 DEPS_BUILD := gcc make python3 pkg-config libc6-dev libyaml-dev libssl-dev libjansson-dev libpq-dev libwebsockets-dev \
 	libcurl4-openssl-dev libcrypt-dev postgresql
-DEPS_TEST := libcmocka-dev python3-pytest python3-httpx python3-psycopg2 python3-websockets curl procps
+DEPS_TEST := libcmocka-dev python3-pytest python3-httpx python3-psycopg2 python3-websockets curl procps \
+	libnghttp2-dev
 DEPS_BENCH := nginx-light libnginx-mod-http-echo libnghttp2-dev valgrind
 DEPS_FUZZ := clang clang-14 libclang-rt-14-dev
 DEPS_LINT := clang clang-format shellcheck cppcheck
@@ -231,20 +242,21 @@ demo: deps ## the same, with a few simulated BMCs sending
 
 # --- tests -------------------------------------------------------------------------------------
 test: deps-test ## every test that can run here; the last line has the count
-	@$(MAKE) --no-print-directory build unit-bins
+	@$(MAKE) --no-print-directory build unit-bins test-tools
 	@tests/run-all $(UNIT_BIN) $(REPLAY_BIN)
 
-e2e: build ## end-to-end tests alone (pass ARGS='-k name')
+e2e: build test-tools ## end-to-end tests alone (pass ARGS='-k name')
 	@$(PYTHON) -m pytest -q tests/e2e $(ARGS)
 
 # Long: RFEVENTD_KILLS kills of the service, half as many of PostgreSQL, under load.
-soak: build ## the long fault run (SOAK_KILLS=200)
+soak: build test-tools ## the long fault run (SOAK_KILLS=200)
 	@RFEVENTD_KILLS=$(or $(SOAK_KILLS),200) $(PYTHON) -m pytest -q -s -p no:cacheprovider \
-		tests/e2e/test_05_database_away.py tests/e2e/test_06_kills.py
+		tests/e2e/test_05_database_away.py tests/e2e/test_06_kills.py \
+		tests/e2e/test_12_power_cut.py
 
 # --- style -------------------------------------------------------------------------------------
 C_FILES := $(wildcard $(foreach room,$(ROOMS),$(room)/*.[ch])) $(wildcard tests/unit/*.h tests/unit/*/*.[ch]) \
-	$(wildcard tests/fuzz/*.[ch] tests/bench/*.[ch] tests/bench/*/*.[ch])
+	$(wildcard tests/fuzz/*.[ch] tests/bench/*.[ch] tests/bench/*/*.[ch] tests/tools/*.[ch])
 
 lint: ## style, the include table, and static analysis
 	@$(foreach room,$(ROOMS),ROOM_$(room)='$(ROOM_$(room))') scripts/lint-rooms $(ROOMS)
@@ -257,8 +269,8 @@ lint: ## style, the include table, and static analysis
 
 # Both compilers without a warning.
 lint-compile:
-	@$(MAKE) --no-print-directory CC=gcc WERROR=-Werror BUILD=build-lint/gcc build unit-bins >/dev/null
-	@$(MAKE) --no-print-directory CC=clang WERROR=-Werror BUILD=build-lint/clang build unit-bins >/dev/null
+	@$(MAKE) --no-print-directory CC=gcc WERROR=-Werror BUILD=build-lint/gcc build unit-bins test-tools >/dev/null
+	@$(MAKE) --no-print-directory CC=clang WERROR=-Werror BUILD=build-lint/clang build unit-bins test-tools >/dev/null
 .PHONY: lint-compile
 
 fmt: ## format the C files

@@ -334,11 +334,12 @@ class Sender:
     """Threads that post distinct bodies over kept connections, and remember what was answered 200.
 
     Each body's EventId is in `answered` when the sender saw 200 for it, in `unsure` when the
-    connection died before an answer came: that one may or may not be in the log.
+    connection died before an answer came: that one may or may not be in the log. `pad`: random
+    bytes in each body, as text.
     """
 
-    def __init__(self, service, threads=4, pause=0.0):
-        self.service, self.pause = service, pause
+    def __init__(self, service, threads=4, pause=0.0, pad=0):
+        self.service, self.pause, self.pad = service, pause, pad
         self.answered, self.refused, self.unsure = [], [], []
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -362,7 +363,8 @@ class Sender:
             if self._stop.is_set():
                 break
             event_id = f"{number}-{count}-{uuid.uuid4()}"
-            body = json.dumps(event_body(EventId=event_id, MessageArgs=[event_id]))
+            oem = {"Oem": {"Test": os.urandom(self.pad // 2).hex()}} if self.pad else {}
+            body = json.dumps(event_body(EventId=event_id, MessageArgs=[event_id], **oem))
             try:
                 if connection is None:
                     connection = http.client.HTTPConnection("127.0.0.1", self.service.plain_port,
@@ -379,6 +381,18 @@ class Sender:
                 connection = None
                 time.sleep(0.02)
             time.sleep(self.pause)
+
+
+def without_postgres(service):
+    """Stop the daemon, and keep its private PostgreSQL from starting again."""
+    assert service.terminate()[0] == 0
+    config = service.state_dir / "postgresql/postgresql.conf"
+    config.rename(config.with_suffix(".away"))
+
+
+def with_postgres(service):
+    config = service.state_dir / "postgresql/postgresql.away"
+    config.rename(config.with_suffix(".conf"))
 
 
 def account(sender, entries):
