@@ -1,6 +1,7 @@
 """A running rfeventd, a stream client that records, and a sender that keeps its own record."""
 import asyncio
 import base64
+import contextlib
 import http.client
 import itertools
 import json
@@ -151,17 +152,19 @@ class Service:
         except (OSError, ValueError):
             return None
 
-    def sql(self, query, *arguments):
-        """Rows of a query in the private PostgreSQL, asked past the service."""
+    def connection(self):
+        """To the private PostgreSQL, past the service."""
         lines = (self.state_dir / "postgresql/postmaster.pid").read_text().split("\n")
         connection = psycopg2.connect(host=lines[4], port=lines[3], dbname="rfeventd", user="rfeventd")
         connection.autocommit = True
-        try:
+        return connection
+
+    def sql(self, query, *arguments):
+        """Rows of a query in the private PostgreSQL."""
+        with contextlib.closing(self.connection()) as connection:
             with connection.cursor() as cursor:
                 cursor.execute(query, arguments)
                 return cursor.fetchall() if cursor.description else []
-        finally:
-            connection.close()
 
     # --- the operators' door ---
     @property
@@ -304,6 +307,10 @@ class Stream:
     def send(self, message):
         text = message if isinstance(message, str) else json.dumps(message)
         asyncio.run_coroutine_threadsafe(self._socket.send(text), self._loop).result(10)
+
+    def stall(self, seconds):
+        """Read nothing for a while."""
+        self._loop.call_soon_threadsafe(time.sleep, seconds)
 
     def subscribe(self, **options):
         self.send({"type": "subscribe", **options})
