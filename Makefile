@@ -199,10 +199,16 @@ bench: deps ## the figures of docs/performance.md, into build/bench.json (ARGS=-
 .PHONY: bench bench-bins
 
 # --- tools of the end-to-end tests --------------------------------------------------------------
+# Preloaded into the daemon: no sanitizer, no hardening meant for programs.
+$(BUILD)/tools/%.so: tests/tools/%.c
+	@mkdir -p $(@D)
+	$(call say,LD $@)
+	$(Q)$(CC) -D_GNU_SOURCE -std=gnu11 -O2 -g $(WARN) $(WERROR) -fPIC -shared -pthread -o $@ $< -ldl
+
 $(BUILD)/tools/%: tests/tools/%.c $(call archives,$(DAEMON_ROOMS))
 	$(link_with_daemon)
 
-test-tools: bench-bins $(BUILD)/tools/http1_requests
+test-tools: bench-bins $(BUILD)/tools/http1_requests $(BUILD)/tools/power_cut.so
 .PHONY: test-tools
 
 check: build unit-bins ## unit tests alone
@@ -251,9 +257,10 @@ e2e: test-tools ## end-to-end tests alone (pass ARGS='-k name')
 	@$(PYTHON) -m pytest -q tests/e2e $(ARGS)
 
 # Long: RFEVENTD_KILLS kills of the service, half as many of PostgreSQL, under load.
-soak: build ## the long fault run (SOAK_KILLS=200)
+soak: build test-tools ## the long fault run (SOAK_KILLS=200)
 	@RFEVENTD_KILLS=$(or $(SOAK_KILLS),200) $(PYTHON) -m pytest -q -s -p no:cacheprovider \
-		tests/e2e/test_05_database_away.py tests/e2e/test_06_kills.py
+		tests/e2e/test_05_database_away.py tests/e2e/test_06_kills.py \
+		tests/e2e/test_12_power_cut.py
 
 # --- style -------------------------------------------------------------------------------------
 C_FILES := $(wildcard $(foreach room,$(ROOMS),$(room)/*.[ch])) $(wildcard tests/unit/*.h tests/unit/*/*.[ch]) \

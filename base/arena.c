@@ -20,7 +20,7 @@ struct chunk {
 };
 
 struct arena {
-	size_t max_bytes, used;
+	size_t max_bytes, used, held;
 	struct chunk *newest;
 	struct chunk first; /* last member: its bytes follow the arena */
 };
@@ -31,6 +31,7 @@ struct arena *arena_new(size_t max_bytes)
 
 	arena->max_bytes = max_bytes;
 	arena->used = 0;
+	arena->held = FIRST_BYTES;
 	arena->first.older = NULL;
 	arena->first.size = FIRST_BYTES - sizeof(*arena);
 	arena->first.used = 0;
@@ -73,6 +74,7 @@ static bool add_chunk(struct arena *arena, size_t n_bytes)
 	chunk = malloc(sizeof(*chunk) + size);
 	if (!chunk)
 		return false;
+	arena->held += sizeof(*chunk) + size;
 	chunk->older = arena->newest;
 	chunk->size = size;
 	chunk->used = 0;
@@ -137,4 +139,9 @@ struct str arena_putf(struct arena *arena, const char *format, ...)
 size_t arena_used(const struct arena *arena)
 {
 	return arena->used;
+}
+
+size_t arena_held(const struct arena *arena)
+{
+	return arena->held;
 }

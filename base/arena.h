@@ -23,5 +23,6 @@ struct str arena_copy(struct arena *arena, struct str s);
 struct str arena_putf(struct arena *arena, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 size_t arena_used(const struct arena *arena); /* bytes handed out */
+size_t arena_held(const struct arena *arena); /* bytes of memory it takes */
 
 #endif

@@ -16,7 +16,29 @@
  */
 #define PACK_VERSION 1
 
-enum { NOT_PREPARED, LEFT, PREPARED };
+enum { NOT_PREPARED, SKIPPED, LEFT, PREPARED };
+
+static atomic_size_t n_bytes_of_all;
+
+size_t delivery_bytes(const struct delivery *delivery)
+{
+	return sizeof(*delivery) + arena_held(delivery->arena);
+}
+
+/* The arena has grown since the last time. */
+static void count(struct delivery *delivery)
+{
+	size_t n_bytes = delivery_bytes(delivery);
+
+	atomic_fetch_add_explicit(&n_bytes_of_all, n_bytes - delivery->n_counted,
+				  memory_order_relaxed);
+	delivery->n_counted = n_bytes;
+}
+
+size_t deliveries_bytes(void)
+{
+	return atomic_load_explicit(&n_bytes_of_all, memory_order_relaxed);
+}
 
 static bool copy_text(struct arena *arena, struct str text, struct str *out)
 {
@@ -54,6 +76,7 @@ struct delivery *delivery_new(struct uuid id, struct uuid source, int64_t receiv
 		delivery_unref(delivery);
 		return NULL;
 	}
+	count(delivery);
 	return delivery;
 }
 
@@ -67,6 +90,7 @@ void delivery_unref(struct delivery *delivery)
 {
 	if (!delivery || atomic_fetch_sub_explicit(&delivery->refs, 1, memory_order_acq_rel) != 1)
 		return;
+	atomic_fetch_sub_explicit(&n_bytes_of_all, delivery->n_counted, memory_order_relaxed);
 	arena_free(delivery->arena);
 	free(delivery);
 }
@@ -168,6 +192,7 @@ int delivery_unpack(struct str record, struct delivery **out, struct err *err)
 
 void delivery_set_prepared(struct delivery *delivery)
 {
+	count(delivery);
 	atomic_store_explicit(&delivery->prepared, PREPARED, memory_order_release);
 }
 
@@ -178,10 +203,21 @@ bool delivery_is_prepared(const struct delivery *delivery)
 
 void delivery_leave(struct delivery *delivery)
 {
+	count(delivery);
 	atomic_store_explicit(&delivery->prepared, LEFT, memory_order_release);
 }
 
 bool delivery_is_left(const struct delivery *delivery)
 {
 	return atomic_load_explicit(&delivery->prepared, memory_order_acquire) == LEFT;
+}
+
+void delivery_skip(struct delivery *delivery)
+{
+	atomic_store_explicit(&delivery->prepared, SKIPPED, memory_order_release);
+}
+
+bool delivery_is_skipped(const struct delivery *delivery)
+{
+	return atomic_load_explicit(&delivery->prepared, memory_order_acquire) == SKIPPED;
 }

@@ -44,8 +44,9 @@ struct intake;
 struct delivery {
 	struct mailbox_item item; /* journal -> loader */
 	atomic_int refs;	  /* private */
-	atomic_int prepared;	  /* private: see delivery_set_prepared and delivery_leave */
+	atomic_int prepared;	  /* private: see delivery_set_prepared, _leave and _skip */
 	struct arena *arena;	  /* owned: everything below */
+	size_t n_counted;	  /* private: of the arena's bytes, in deliveries_bytes() */
 
 	/* packed into the journal */
 	struct uuid id;	    /* UUIDv7 at receipt */
@@ -94,6 +95,15 @@ bool delivery_is_prepared(const struct delivery *delivery);
  * Before the registries are read the workers leave their deliveries like this. */
 void delivery_leave(struct delivery *delivery);
 bool delivery_is_left(const struct delivery *delivery);
+/* The same pair for "not decoded, for want of memory": whoever needs it decoded reads it back from
+ * the journal, in a copy of its own, when its turn has come. */
+void delivery_skip(struct delivery *delivery);
+bool delivery_is_skipped(const struct delivery *delivery);
+
+/* Memory that all deliveries take: as they came, and once they are prepared or left as they are
+ * then. To be held against DELIVERIES_MAX_BYTES by those who would make more or keep them. */
+size_t deliveries_bytes(void);
+size_t delivery_bytes(const struct delivery *delivery); /* of one: for whoever may read it */
 
 /* A delivery on its way into the journal, and the answer's way back. Owned by the sender; from
  * deliver() until the answer by whoever holds the delivery. */

@@ -37,6 +37,7 @@ struct receiver_config {
 	size_t max_sources;
 	int reply_status;
 	size_t max_unverified; /* deliveries accepted unverified: until the set is current, then a minute */
+	size_t max_deliveries_bytes; /* of memory (deliveries_bytes()): beyond, 503 */
 	deliver_fn *deliver;
 	void *deliver_ctx;
 	prepare_fn *prepare;

@@ -333,6 +333,9 @@ static void on_request(struct http_request *request, void *ctx)
 		return;
 	}
 	identify(worker, request, &sender);
+	if (sender.refusal == 0 && deliveries_bytes() > config->max_deliveries_bytes)
+		refuse(&sender, 503, "memory",
+		       "The receiver holds as many deliveries in memory as it may.");
 	if (sender.refusal) {
 		answer_refused(request, sender.refusal, sender.reason, sender.words);
 		return;

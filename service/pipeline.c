@@ -12,6 +12,7 @@
 #include "event/decode.h"
 #include "event/delivery.h"
 #include "event/guard.h"
+#include "event/limits.h"
 #include "receiver/limits.h"
 #include "receiver/receiver.h"
 #include "registries/registry.h"
@@ -29,7 +30,7 @@
 
 #define QUERY_THREADS 2
 #define RING_EVENTS 65536
-#define RING_MAX_BYTES (64u << 20)
+#define RING_MAX_BYTES (96u << 20)
 #define JOURNAL_RESERVE_BYTES (1u << 20) /* for own events when the journal is full */
 /* SIGTERM has 10 s in all: each station its share. */
 #define STOP_RECEIVER_MS 2000
@@ -66,11 +67,16 @@ static void resolve_all(struct pipeline *pipeline, struct delivery *delivery)
 }
 
 /* On a receiver worker, while the journal syncs. Before the registries are read the resolving is
- * left to the loader: a worker must not wait, and words stored now would be poor. */
+ * left to the loader: a worker must not wait, and words stored now would be poor. With memory
+ * short, all of it is: a small body can be a large delivery. */
 static void prepare_on_worker(void *ctx, struct delivery *delivery)
 {
 	struct pipeline *pipeline = ctx;
 
+	if (deliveries_bytes() > DELIVERIES_MAX_BYTES) {
+		delivery_skip(delivery);
+		return;
+	}
 	decode_delivery(delivery);
 	if (registry_loader_is_ready(pipeline->registries))
 		resolve_all(pipeline, delivery);
@@ -226,6 +232,7 @@ static int start_intake(struct pipeline *pipeline, const struct config *config, 
 		.max_sources = (size_t)config->receiver_max_sources,
 		.reply_status = (int)config->receiver_reply_status,
 		.max_unverified = RECEIVER_MAX_UNVERIFIED,
+		.max_deliveries_bytes = RECEIVER_MAX_DELIVERIES,
 		.deliver = journal_thread_deliver,
 		.prepare = prepare_on_worker,
 		.prepare_ctx = pipeline,

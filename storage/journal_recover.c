@@ -15,24 +15,22 @@
 
 /* --- the directory ---------------------------------------------------------------------------- */
 
+/* Synced although it is there: whoever made it may not have lived to do so. */
 int journal_make_dir(const char *dir, struct err *err)
 {
-	char *above;
-	int r;
+	char *above = xstrdup(dir);
+	int r = file_make_dirs(dir, 0700, err);
 
-	if (access(dir, F_OK) == 0)
-		return 0;
-	r = file_make_dirs(dir, 0700, err);
-	above = xstrdup(dir);
 	for (char *slash = strrchr(above, '/'); r == 0 && slash; slash = strrchr(above, '/')) {
 		*slash = '\0';
 		r = file_sync_dir(above[0] ? above : "/", err);
-		if (r == -EACCES) /* then it is not one that we made */
+		/* Then it is not one that we made, or one that cannot be synced. */
+		if (r == -EACCES || r == -EROFS || r == -EINVAL)
 			r = 0;
 	}
-	free(above);
 	if (r == 0 && dir[0] != '/')
 		r = file_sync_dir(".", err);
+	free(above);
 	return r;
 }
 

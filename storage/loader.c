@@ -202,7 +202,7 @@ static void shift_items(struct loader *loader, size_t n)
 	loader->n_items -= n;
 	memmove(loader->items, loader->items + n, loader->n_items * sizeof(loader->items[0]));
 	if (loader->n_items == 0)
-		loader->n_events = loader->n_bytes = 0;
+		loader->n_events = loader->n_bytes = loader->n_memory = 0;
 }
 
 static void tell_moved(struct loader *loader)

@@ -28,7 +28,8 @@ static bool is_full(const struct loader *loader)
 {
 	return loader->n_events >= LOADER_BATCH_MAX_EVENTS ||
 	       loader->n_items >= LOADER_BATCH_MAX_EVENTS ||
-	       loader->n_bytes >= LOADER_BATCH_MAX_BYTES;
+	       loader->n_bytes >= LOADER_BATCH_MAX_BYTES ||
+	       loader->n_memory >= LOADER_BATCH_MAX_MEMORY;
 }
 
 static struct load_item *add_item(struct loader *loader)
@@ -45,7 +46,7 @@ void loader_drop_items(struct loader *loader)
 {
 	for (size_t i = 0; i < loader->n_items; i++)
 		load_item_fini(&loader->items[i]);
-	loader->n_items = loader->n_events = loader->n_bytes = 0;
+	loader->n_items = loader->n_events = loader->n_bytes = loader->n_memory = 0;
 	loader->cursor = loader->position;
 	loader->missing_since_us = loader->unprepared_since_us = 0;
 }
@@ -98,6 +99,7 @@ static int add_delivery(struct loader *loader, struct delivery *delivery, struct
 	}
 	loader->cursor = delivery->end;
 	loader->n_bytes += delivery->raw.len;
+	loader->n_memory += delivery_bytes(delivery);
 	if (load_item_has_events(item))
 		loader->n_events += delivery->n_events;
 	return 1;
@@ -137,7 +139,7 @@ static bool is_next(const struct loader *loader, const struct delivery *delivery
 	       delivery->start == loader->cursor;
 }
 
-/* Whether the head can be taken: 1, or 0 to wait for its worker; -1 to give up on that. */
+/* Whether the head can be taken: 1, or 0 to wait for its worker; -1 when that is no use. */
 static int is_ready(struct loader *loader, struct delivery *head)
 {
 	int64_t now_us = clock_monotonic_us();
@@ -147,6 +149,10 @@ static int is_ready(struct loader *loader, struct delivery *head)
 	if (delivery_is_prepared(head)) {
 		loader->unprepared_since_us = 0;
 		return 1;
+	}
+	if (delivery_is_skipped(head)) {
+		loader->unprepared_since_us = 0;
+		return -1;
 	}
 	if (loader->unprepared_since_us == 0)
 		loader->unprepared_since_us = now_us;
@@ -242,7 +248,8 @@ static int collect_one(struct loader *loader, struct err *err)
 	if (r == 0)
 		return 0;
 	if (r < 0) { /* its worker may still write to it: a copy from disk is ours alone */
-		log_warn("storage", "decoding takes long, read back from the journal");
+		if (!delivery_is_skipped(head))
+			log_warn("storage", "decoding takes long, read back from the journal");
 		delivery_unref(loader_queue_pop(&loader->queue));
 		loader->read_from_disk = true;
 		return collect_from_disk(loader, NULL, err);

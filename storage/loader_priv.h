@@ -66,7 +66,7 @@ struct loader {
 
 	/* the records from `position` on that were collected and are not in the log yet */
 	struct load_item *items;
-	size_t n_items, items_size, n_events, n_bytes;
+	size_t n_items, items_size, n_events, n_bytes, n_memory;
 	uint64_t cursor;             /* behind the last of them */
 	int64_t missing_since_us;    /* the disk has more, the queue not yet; 0: not so */
 	int64_t unprepared_since_us; /* the head of the queue is being decoded; 0: not so */

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "event/delivery.h"
+#include "event/limits.h"
 #include "storage/limits.h"
 
 struct waiting_answer {
@@ -85,7 +86,8 @@ void loader_queue_put(struct loader_queue *queue, struct delivery *delivery)
 	if (delivery->intake)
 		keep_answer(queue, delivery);
 	fits = queue->n < LOADER_QUEUE_MAX_ITEMS &&
-	       queue->n_bytes + delivery->raw.len <= LOADER_QUEUE_MAX_BYTES;
+	       queue->n_bytes + delivery->raw.len <= LOADER_QUEUE_MAX_BYTES &&
+	       deliveries_bytes() <= DELIVERIES_MAX_BYTES / 4 * 3;
 	if (fits) {
 		delivery->item.next = NULL;
 		*queue->inbox.end = &delivery->item;
@@ -159,7 +161,9 @@ bool loader_queue_is_half_full(struct loader_queue *queue)
 	bool half;
 
 	pthread_mutex_lock(&queue->mutex);
-	half = queue->n > LOADER_QUEUE_MAX_ITEMS / 2 || queue->n_bytes > LOADER_QUEUE_MAX_BYTES / 2;
+	half = queue->n > LOADER_QUEUE_MAX_ITEMS / 2 ||
+	       queue->n_bytes > LOADER_QUEUE_MAX_BYTES / 2 ||
+	       deliveries_bytes() > DELIVERIES_MAX_BYTES / 2;
 	pthread_mutex_unlock(&queue->mutex);
 	return half;
 }

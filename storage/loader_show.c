@@ -39,7 +39,7 @@ static bool show(struct showing *showing, struct delivery *delivery)
 		return true;
 	if (!delivery_is_prepared(delivery) && delivery_is_left(delivery))
 		loader->config.prepare(loader->config.prepare_ctx, delivery);
-	if (!delivery_is_prepared(delivery) &&
+	if (!delivery_is_prepared(delivery) && !delivery_is_skipped(delivery) &&
 	    clock_time_us() - delivery->received_us < UNPREPARED_US)
 		return false;
 	loader->shown = (struct place){ delivery->segment_number, delivery->end };

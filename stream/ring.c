@@ -67,9 +67,9 @@ static size_t batch_bytes(const struct entry_batch *batch)
 	size_t n_bytes = sizeof(*batch) + batch->n * sizeof(batch->entries[0]);
 
 	if (batch->arena)
-		n_bytes += arena_used(batch->arena);
+		n_bytes += arena_held(batch->arena);
 	for (size_t i = 0; i < batch->n_held; i++)
-		n_bytes += arena_used(batch->held[i]->arena);
+		n_bytes += arena_held(batch->held[i]->arena);
 	return n_bytes;
 }
 

@@ -1,6 +1,7 @@
 """A running rfeventd, a stream client that records, and a sender that keeps its own record."""
 import asyncio
 import base64
+import contextlib
 import http.client
 import itertools
 import json
@@ -151,17 +152,19 @@ class Service:
         except (OSError, ValueError):
             return None
 
-    def sql(self, query, *arguments):
-        """Rows of a query in the private PostgreSQL, asked past the service."""
+    def connection(self):
+        """To the private PostgreSQL, past the service."""
         lines = (self.state_dir / "postgresql/postmaster.pid").read_text().split("\n")
         connection = psycopg2.connect(host=lines[4], port=lines[3], dbname="rfeventd", user="rfeventd")
         connection.autocommit = True
-        try:
+        return connection
+
+    def sql(self, query, *arguments):
+        """Rows of a query in the private PostgreSQL."""
+        with contextlib.closing(self.connection()) as connection:
             with connection.cursor() as cursor:
                 cursor.execute(query, arguments)
                 return cursor.fetchall() if cursor.description else []
-        finally:
-            connection.close()
 
     # --- the operators' door ---
     @property
@@ -305,6 +308,10 @@ class Stream:
         text = message if isinstance(message, str) else json.dumps(message)
         asyncio.run_coroutine_threadsafe(self._socket.send(text), self._loop).result(10)
 
+    def stall(self, seconds):
+        """Read nothing for a while."""
+        self._loop.call_soon_threadsafe(time.sleep, seconds)
+
     def subscribe(self, **options):
         self.send({"type": "subscribe", **options})
         return self
@@ -334,11 +341,12 @@ class Sender:
     """Threads that post distinct bodies over kept connections, and remember what was answered 200.
 
     Each body's EventId is in `answered` when the sender saw 200 for it, in `unsure` when the
-    connection died before an answer came: that one may or may not be in the log.
+    connection died before an answer came: that one may or may not be in the log. `pad`: random
+    bytes in each body, as text.
     """
 
-    def __init__(self, service, threads=4, pause=0.0):
-        self.service, self.pause = service, pause
+    def __init__(self, service, threads=4, pause=0.0, pad=0):
+        self.service, self.pause, self.pad = service, pause, pad
         self.answered, self.refused, self.unsure = [], [], []
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -362,7 +370,8 @@ class Sender:
             if self._stop.is_set():
                 break
             event_id = f"{number}-{count}-{uuid.uuid4()}"
-            body = json.dumps(event_body(EventId=event_id, MessageArgs=[event_id]))
+            oem = {"Oem": {"Test": os.urandom(self.pad // 2).hex()}} if self.pad else {}
+            body = json.dumps(event_body(EventId=event_id, MessageArgs=[event_id], **oem))
             try:
                 if connection is None:
                     connection = http.client.HTTPConnection("127.0.0.1", self.service.plain_port,
@@ -379,6 +388,18 @@ class Sender:
                 connection = None
                 time.sleep(0.02)
             time.sleep(self.pause)
+
+
+def without_postgres(service):
+    """Stop the daemon, and keep its private PostgreSQL from starting again."""
+    assert service.terminate()[0] == 0
+    config = service.state_dir / "postgresql/postgresql.conf"
+    config.rename(config.with_suffix(".away"))
+
+
+def with_postgres(service):
+    config = service.state_dir / "postgresql/postgresql.away"
+    config.rename(config.with_suffix(".conf"))
 
 
 def account(sender, entries):

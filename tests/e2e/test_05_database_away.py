@@ -4,19 +4,7 @@ import signal
 import time
 
 import house
-from house import Sender, account, event_body
-
-
-def without_postgres(service):
-    """Stop the daemon, and keep its private PostgreSQL from starting again."""
-    assert service.terminate()[0] == 0
-    config = service.state_dir / "postgresql/postgresql.conf"
-    config.rename(config.with_suffix(".away"))
-
-
-def with_postgres(service):
-    config = service.state_dir / "postgresql/postgresql.away"
-    config.rename(config.with_suffix(".conf"))
+from house import Sender, account, event_body, with_postgres, without_postgres
 
 
 def test_a_known_bmc_is_answered_at_once_without_the_database(new_service):

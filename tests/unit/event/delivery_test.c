@@ -162,6 +162,39 @@ static void references_and_state(void **state)
 	delivery_unref(NULL);
 }
 
+static void memory_is_counted(void **state)
+{
+	size_t before = deliveries_bytes(), small;
+	struct delivery *delivery = sample(STR("{}"));
+
+	small = deliveries_bytes();
+	assert_in_range(small - before, sizeof(*delivery), sizeof(*delivery) + 8192);
+	assert_int_equal(small - before, delivery_bytes(delivery));
+	assert_non_null(arena_alloc(delivery->arena, 1 << 20));
+	delivery_set_prepared(delivery);
+	assert_in_range(deliveries_bytes() - small, 1 << 20, (1 << 20) + 8192);
+	delivery_ref(delivery);
+	delivery_unref(delivery);
+	assert_int_equal(deliveries_bytes() - before, delivery_bytes(delivery));
+	delivery_unref(delivery);
+	assert_int_equal(deliveries_bytes(), before);
+	assert_null(delivery_new(id_of(1), id_of(9), 0, 0, STR(""), STR(""), STR(""),
+				 (struct str){ "", DELIVERY_MAX_BYTES + 1ul }));
+	assert_int_equal(deliveries_bytes(), before);
+}
+
+static void skipped_is_neither_left_nor_prepared(void **state)
+{
+	struct delivery *delivery = sample(STR("{}"));
+
+	assert_false(delivery_is_skipped(delivery));
+	delivery_skip(delivery);
+	assert_true(delivery_is_skipped(delivery));
+	assert_false(delivery_is_left(delivery));
+	assert_false(delivery_is_prepared(delivery));
+	delivery_unref(delivery);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -171,6 +204,8 @@ int main(void)
 		cmocka_unit_test(too_large_is_refused),
 		cmocka_unit_test(texts_are_copies),
 		cmocka_unit_test(references_and_state),
+		cmocka_unit_test(memory_is_counted),
+		cmocka_unit_test(skipped_is_neither_left_nor_prepared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

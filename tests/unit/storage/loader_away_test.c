@@ -74,6 +74,53 @@ static void test_an_unprepared_head_is_waited_for(void **state)
 	expect_log(house, "a-0 b-0 c-0");
 }
 
+static void test_a_skipped_one_is_read_back_at_once(void **state)
+{
+	struct house *house = *state;
+	struct delivery *delivery;
+	int64_t start_us;
+
+	PG_OR_SKIP();
+	house_start(house);
+	house_post(house, "1 a");
+	house_drain(house);
+	delivery = house_delivery(house, "1 b", 0, NULL);
+	house_append(house, delivery);
+	delivery_skip(delivery);
+	start_us = clock_monotonic_us();
+	loader_put(house->loader, delivery);
+	house_post(house, "1 c");
+	house_drain(house);
+	assert_true(clock_monotonic_us() - start_us < CLOCK_US_PER_S);
+	expect_log(house, "a-0 b-0 c-0");
+	assert_int_equal(house->prepared_again, 1);
+}
+
+static void test_a_skipped_one_is_not_shown_and_holds_nobody_up(void **state)
+{
+	struct house *house = *state;
+	struct delivery *delivery;
+
+	PG_OR_SKIP();
+	house_start(house);
+	house_post(house, "1 a");
+	house_drain(house);
+	db_close(house->db);
+	house->db = NULL;
+	pg_down("fast");
+	delivery = house_delivery(house, "1 b", 0, NULL);
+	house_append(house, delivery);
+	delivery_skip(delivery);
+	loader_put(house->loader, delivery);
+	house_post(house, "1 c");
+	WAIT_FOR(count_provisional(house) == 1);
+	assert_true(pg_up());
+	house_drain(house);
+	house_db(house);
+	expect_log(house, "a-0 b-0 c-0");
+	assert_int_equal(count_provisional(house), 1);
+}
+
 static void test_replay_after_restarts(void **state)
 {
 	struct house *house = *state;
@@ -341,6 +388,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_what_the_queue_did_not_take_is_read_from_disk),
 		TEST(test_an_unprepared_head_is_waited_for),
+		TEST(test_a_skipped_one_is_read_back_at_once),
+		TEST(test_a_skipped_one_is_not_shown_and_holds_nobody_up),
 		TEST(test_replay_after_restarts),
 		TEST(test_the_database_goes_and_comes_back),
 		TEST(test_a_start_without_the_database_shows_what_comes_and_not_the_backlog),
