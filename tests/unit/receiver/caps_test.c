@@ -17,17 +17,20 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/arena.h"
 #include "base/err.h"
 #include "base/mailbox.h"
 #include "base/mem.h"
 #include "base/slot.h"
+#include "event/delivery.h"
 #include "event/source_set.h"
 #include "receiver/receiver.h"
 
 #define TOKEN  "abcdefghijklmnop"
 #define ENROL  "enrolmenttoken22"
 #define BODY   "{\"Events\":[]}"
-#define QUEUED INT_MIN /* the queue takes nothing */
+#define MEMORY (1u << 20) /* of all deliveries */
+#define QUEUED INT_MIN    /* the queue takes nothing */
 
 struct house {
 	struct receiver *receiver;
@@ -98,6 +101,7 @@ static void open_house(struct house *house, enum receiver_unknown unknown, size_
 		.max_sources = max_sources,
 		.reply_status = 200,
 		.max_unverified = max_unverified,
+		.max_deliveries_bytes = MEMORY,
 		.deliver = deliver,
 		.deliver_ctx = house,
 		.prepare = prepare,
@@ -203,12 +207,31 @@ static void as_many_unverified_as_may_be(void **state)
 	close_house(&house);
 }
 
+/* What anybody holds counts: the journal's queue, the loader's, the ring. */
+static void as_much_memory_as_may_be(void **state)
+{
+	struct delivery *held = delivery_new(uuid_v4(), uuid_v4(), 0, 0, STR("10.0.0.1"), STR(""),
+					     STR("http/1.1"), STR("{}"));
+	struct house house;
+
+	open_house(&house, UNKNOWN_REJECT, 10, 10);
+	assert_non_null(arena_alloc(held->arena, MEMORY));
+	assert_int_equal(post(&house, TOKEN), 200); /* not reckoned yet */
+	delivery_set_prepared(held);
+	assert_int_equal(post(&house, TOKEN), 503);
+	delivery_unref(held);
+	assert_int_equal(post(&house, TOKEN), 200);
+	close_house(&house);
+	assert_int_equal(deliveries_bytes(), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(journal_bounds),
 		cmocka_unit_test(as_many_sources_as_may_be),
 		cmocka_unit_test(as_many_unverified_as_may_be),
+		cmocka_unit_test(as_much_memory_as_may_be),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
