@@ -11,7 +11,7 @@ import warnings
 
 import pytest
 
-from house import Service, event_body, free_port, wait_for
+from house import BUILD, Service, event_body, free_port, wait_for
 
 IDLE = 10000 if os.environ.get("RFEVENTD_SLOW") else 600
 PER_ADDRESS = 200  # below the receiver's cap of one address
@@ -181,3 +181,26 @@ def test_thousands_of_silent_connections(service):
         for sock in held:
             sock.close()
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_site_comes_back_all_at_once(service):
+    """New connections by the thousand, each with a full handshake, beside one that stands."""
+    n = 10000 if os.environ.get("RFEVENTD_SLOW") else 1500
+    path, took = f"/events/{service.token}", []
+    with connect(service.port, client_context(service)) as live:
+        storm = subprocess.Popen(
+            [str(BUILD / "bench/load"), "--target", f"https://127.0.0.1:{service.port}", "--path", path,
+             "--connections", "400", "--source-addresses", "4", "--per-connection", "1", "--requests", str(n)],
+            stdout=subprocess.PIPE, text=True)
+        while storm.poll() is None:
+            start = time.monotonic()
+            assert exchange(live, path, event_body()) == 200
+            took.append(time.monotonic() - start)
+            time.sleep(0.005)
+        done = json.loads(storm.stdout.read())
+    took.sort()
+    print(f"\n{done['status']} of the storm in {done['seconds']:.1f} s, {done['errors']} errors; beside it "
+          f"{len(took)} events, median {1000 * took[len(took) // 2]:.1f} ms, "
+          f"99 % {1000 * took[len(took) * 99 // 100]:.1f} ms, most {1000 * took[-1]:.1f} ms")
+    assert done["status"] == {"200": n} and done["errors"] == 0
+    assert took[len(took) * 99 // 100] < 0.5
