@@ -187,6 +187,9 @@ static void pump_outward(struct connection *connection)
 		else
 			strbuf_commit(out, (size_t)n);
 		r = connection_flush(connection);
+		/* All of it, most likely; the loop says when there is more, while it watches. */
+		if (n > 0 && n < HTTP_TUNNEL_BYTES && !tunnel->inner_gone)
+			break;
 	}
 	if (r == 0)
 		r = connection_flush(connection); /* gives unused memory back */

@@ -1,4 +1,4 @@
-"""The whole path: from a POST to a row of the log. Real daemon, its private PostgreSQL, one machine.
+"""The whole path: from a POST to a row of the log. Real daemon, private PostgreSQL, one machine.
 
 Sustained: all that was answered, by the time until the last of it is in the log. What the log
 could not take meanwhile is so paid for.
@@ -14,6 +14,7 @@ from frame import ROOT, Figure, Group, alternate, at_least, at_most
 from nginx import Nginx, free_ports
 
 SECONDS = 3.0
+ROWS = 40960  # of the reference
 HALF = 0.5  # of what is sustained: where latency is looked at
 ONE = {"connections": 256}
 MULTIPLEXED = {"connections": 8, "streams": 32, "protocol": "h2"}
@@ -33,9 +34,20 @@ def sustained(bench, service, **options):
 
 # --- against COPY -----------------------------------------------------------------------------
 
-def copy_alone(bench, made):
-    batches = tools.newest_rows(made, 2000 if bench.quick else 40000)
-    return lambda: tools.copy_rows(made, batches)
+def durable(bench, service, **options):
+    """Events a second, and us of CPU for each: the daemon's and PostgreSQL's."""
+    with tools.connection(service) as made:
+        before = tools.logged(made)
+        with tools.Cpu(service) as cpu:
+            rate = sustained(bench, service, **options)
+        return rate, cpu.seconds * 1e6 / (tools.logged(made) - before)
+
+
+def copy_alone(service, made, batches):
+    """Rows a second, and us of PostgreSQL's CPU for each."""
+    with tools.Cpu(service, daemon=False) as cpu:
+        rate = tools.copy_rows(made, batches)
+    return rate, cpu.seconds * 1e6 / (len(batches) * tools.COPY_BATCH)
 
 
 def open_durable(bench):
@@ -44,10 +56,14 @@ def open_durable(bench):
         sustained(bench, service, **ONE)  # rows for the reference
 
         def one_round(i):
-            reference = copy_alone(bench, made)
-            value, rate = alternate(i, lambda: sustained(bench, service, **ONE), reference)
-            return {"durable_vs_copy": (value, rate),
-                    "durable_h2_vs_copy": (sustained(bench, service, **MULTIPLEXED), rate)}
+            batches = tools.newest_rows(made, ROWS // 20 if bench.quick else ROWS)
+            (rate, cpu), (copy_rate, copy_cpu) = alternate(
+                i, lambda: durable(bench, service, **ONE),
+                lambda: copy_alone(service, made, batches))
+            h2_rate, _ = durable(bench, service, **MULTIPLEXED)
+            return {"durable_vs_copy": (rate, copy_rate),
+                    "durable_h2_vs_copy": (h2_rate, copy_rate),
+                    "durable_cpu_vs_copy": (cpu, copy_cpu)}
         yield one_round
 
 
@@ -59,7 +75,7 @@ def open_gapfree(bench):
             cursor.execute("CREATE TABLE bench_counter (LIKE counter INCLUDING ALL)"
                            " WITH (fillfactor = 10)")
             cursor.execute("INSERT INTO bench_counter SELECT * FROM counter")
-        batches = tools.newest_rows(made, 2000 if bench.quick else 40000)
+        batches = tools.newest_rows(made, ROWS // 20 if bench.quick else ROWS)
         tools.copy_rows(made, batches)
         yield lambda i: {"gapfree_seq": alternate(
             i, lambda: tools.copy_rows(made, batches, counter="bench_counter"),
@@ -91,7 +107,8 @@ def open_latency(bench):
             tools.wait_logged(service)
             us = tools.load(bench, service, connections=64, rate=round(rate),
                             seconds=bench.seconds(SECONDS))["latency_us"]
-            return {"post_p50_ms": (us["p50"] / 1000, None), "post_p99_ms": (us["p99"] / 1000, None),
+            return {"post_p50_ms": (us["p50"] / 1000, None),
+                    "post_p99_ms": (us["p99"] / 1000, None),
                     "post_p99_over_p50": (us["p99"] / us["p50"], None)}
         yield one_round
 
@@ -121,7 +138,9 @@ def open_listener(bench):
 def figures(_bench):
     copy = f"binary COPY of the same rows alone, {tools.COPY_BATCH} a transaction"
     yield Group([Figure("durable_vs_copy", "events/s", copy, at_least(0.4)),
-                 Figure("durable_h2_vs_copy", "events/s", copy)], open_durable)
+                 Figure("durable_h2_vs_copy", "events/s", copy),
+                 Figure("durable_cpu_vs_copy", "us CPU/event", "PostgreSQL's for the same COPY")],
+                open_durable)
     yield Group([Figure("burst_vs_nginx", "answers/s", "nginx, one worker, body read, 204")],
                 open_burst)
     yield Group([Figure("gapfree_seq", "rows/s", "COPY without the counter row", at_least(0.8))],

@@ -6,7 +6,7 @@ import time
 import path_tools as tools
 from frame import Figure, Group, at_most
 
-CONNECTIONS, FEW = 4000, 100
+CONNECTIONS, FEW = 2000, 100
 SOURCES_PER_ADDRESS = 200  # below the cap of one peer
 
 

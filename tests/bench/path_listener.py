@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""What a hurried administrator writes: a threaded listener that parses the event, counts it and keeps
-nothing. The reference of rate_vs_python_listener. Usage: path_listener.py PORT"""
+"""What a hurried administrator writes: a threaded listener that parses the event, counts it and
+keeps nothing. The reference of rate_vs_python_listener. Usage: path_listener.py PORT"""
 import http.server
 import json
 import sys

@@ -6,14 +6,15 @@ import subprocess
 from frame import ROOT, Figure, Group, at_most
 
 STAGES = ("decode", "resolve", "encode", "journal", "row")
-DELIVERIES, FEW = 2000, 100
+DELIVERIES, FEW = 600, 100
 
 
 def instructions(bench, stage, shape="mix"):
     """Per event, inside the stage alone."""
     command = ["valgrind", "--tool=callgrind", "--toggle-collect=measured",
-               f"--callgrind-out-file={bench.work / 'callgrind'}", bench.build / "bench/instructions",
-               stage, shape, str(FEW if bench.quick else DELIVERIES)]
+               f"--callgrind-out-file={bench.work / 'callgrind'}",
+               bench.build / "bench/instructions", stage, shape,
+               str(FEW if bench.quick else DELIVERIES)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
     collected = int(re.search(r"Collected : (\d+)", done.stderr).group(1))
     return collected / json.loads(done.stdout)["events"]

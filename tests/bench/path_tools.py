@@ -82,6 +82,40 @@ def answers(port):
         return False
 
 
+def cpu_of_postgres_s(service):
+    """Seconds of CPU of each backend and helper, by process id."""
+    found = {}
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((process / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            if parent == service.postgres_pid():
+                found[process.name] = sum(cpu_of_threads_s(process.name).values())
+        except OSError:
+            continue
+    return found
+
+
+class Cpu:
+    """CPU used within the block: `seconds`, of PostgreSQL, and with `daemon` of the service too."""
+
+    def __init__(self, service, daemon=True):
+        self.service, self.daemon, self.seconds = service, daemon, None
+
+    def now(self):
+        found = cpu_of_postgres_s(self.service)
+        if self.daemon:
+            found["daemon"] = sum(cpu_of_threads_s(self.service.process.pid).values())
+        return found
+
+    def __enter__(self):
+        self.before = self.now()
+        return self
+
+    def __exit__(self, *_):
+        self.seconds = sum(seconds - self.before.get(key, 0.0)
+                           for key, seconds in self.now().items())
+
+
 def n_connections(port):
     """Connections of 127.0.0.0/8 that a server of ours has on this port."""
     wanted, n = f":{port:04X}", 0
