@@ -36,7 +36,7 @@ def test_run_prints_lines_that_work_when_pasted(state_dir):
         house.wait_for(listed, 10, "both events in the list")
     finally:
         run.send_signal(signal.SIGINT)
-        assert run.wait(15) == 0
+        assert run.wait(60) == 0
 
 
 def test_the_demo_fleet_speaks_in_words(service):
