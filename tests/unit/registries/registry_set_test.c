@@ -191,7 +191,7 @@ static void shipped(void **state)
 	assert_int_equal(result.n_findings, 0);
 	assert_int_equal(result.n_skipped, 0);
 	assert_int_equal(result.n_same, 0);
-	assert_int_equal(result.n_loaded, 11);
+	assert_int_equal(result.n_loaded, 22);
 	assert_false(str_eq(text_of(set, "ResourceEvent.1.4.ResourceCreated"), STR("nobody")));
 	assert_true(str_eq(text_of(set, "Rfeventd.1.0.NoSuchKey"), STR("nobody")));
 	registry_set_unref(set);
