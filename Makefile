@@ -8,17 +8,18 @@ SHELL := /bin/bash
 .SUFFIXES:
 
 # --- rooms, floor first ---------------------------------------------------------------------
-ROOMS := base event http registries receiver storage stream api cli service
+ROOMS := base event http translations registries receiver storage stream api cli service
 ROOM_base :=
 ROOM_event := base
 ROOM_http := base
-ROOM_registries := base event
+ROOM_translations := base
+ROOM_registries := base event translations
 ROOM_receiver := base event http
 ROOM_storage := base event
-ROOM_stream := base event registries storage
-ROOM_api := base event http registries receiver storage stream
-ROOM_cli := base event http registries storage
-ROOM_service := base event http registries receiver storage stream api
+ROOM_stream := base event translations registries storage
+ROOM_api := base event http translations registries receiver storage stream
+ROOM_cli := base event http translations registries storage
+ROOM_service := base event http translations registries receiver storage stream api
 
 # --- tools and flags --------------------------------------------------------------------------
 CC ?= gcc
@@ -35,6 +36,7 @@ SANITIZE ?=
 PKG_base := yaml-0.1 libcrypto
 PKG_event := jansson
 PKG_http := openssl
+PKG_translations := icu-uc icu-i18n jansson
 PKG_registries := jansson libcrypto
 PKG_storage := libpq
 PKG_api := libwebsockets jansson
@@ -179,7 +181,7 @@ check-tsan: ## unit tests under ThreadSanitizer
 
 
 # --- packages --------------------------------------------------------------------------------
-DEPS_BUILD := gcc make python3 pkg-config libc6-dev libyaml-dev libssl-dev libjansson-dev libpq-dev libwebsockets-dev \
+DEPS_BUILD := gcc make python3 pkg-config libc6-dev libyaml-dev libssl-dev libjansson-dev libicu-dev libpq-dev libwebsockets-dev \
 	libcurl4-openssl-dev libcrypt-dev postgresql
 DEPS_TEST := libcmocka-dev python3-pytest python3-httpx python3-psycopg2 python3-websockets curl procps
 DEPS_FUZZ := clang clang-14 libclang-rt-14-dev
