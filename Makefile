@@ -45,7 +45,8 @@ PKGS := $(sort $(foreach room,$(ROOMS),$(PKG_$(room))))
 
 VERSION := $(shell cat VERSION 2>/dev/null || echo 0)
 CPPFLAGS += -D_GNU_SOURCE -I. -DRFEVENTD_VERSION='"$(VERSION)"' \
-	-DRFEVENTD_REGISTRIES_DIR='"$(PREFIX)/share/rfeventd/registries"'
+	-DRFEVENTD_REGISTRIES_DIR='"$(PREFIX)/share/rfeventd/registries"' \
+	-DRFEVENTD_TRANSLATIONS_DIR='"$(PREFIX)/share/rfeventd/translations"'
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
 	-Wcast-qual -Wwrite-strings -Wformat=2 -Wvla -Wno-unused-parameter
 HARDEN := -fstack-protector-strong -fPIE $(if $(SANITIZE),,-D_FORTIFY_SOURCE=2)
@@ -243,6 +244,8 @@ install: build ## into $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/rfeventd/registries
 	install -m 755 $(BUILD)/rfeventd $(BUILD)/rfevent $(DESTDIR)$(PREFIX)/bin
 	install -m 644 registries/standard/*.json $(DESTDIR)$(PREFIX)/share/rfeventd/registries
+	for file in translations/*/*.json; do \
+		install -D -m 644 $$file $(DESTDIR)$(PREFIX)/share/rfeventd/$$file || exit 1; done
 
 clean: ## remove what was built
 	rm -rf build build-asan build-tsan build-fuzz build-lint
