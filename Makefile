@@ -8,17 +8,18 @@ SHELL := /bin/bash
 .SUFFIXES:
 
 # --- rooms, floor first ---------------------------------------------------------------------
-ROOMS := base event http registries receiver storage stream api cli service
+ROOMS := base event http translations registries receiver storage stream api cli service
 ROOM_base :=
 ROOM_event := base
 ROOM_http := base
-ROOM_registries := base event
+ROOM_translations := base
+ROOM_registries := base event translations
 ROOM_receiver := base event http
 ROOM_storage := base event
-ROOM_stream := base event registries storage
-ROOM_api := base event http registries receiver storage stream
-ROOM_cli := base event http registries storage
-ROOM_service := base event http registries receiver storage stream api
+ROOM_stream := base event translations registries storage
+ROOM_api := base event http translations registries receiver storage stream
+ROOM_cli := base event http translations registries storage
+ROOM_service := base event http translations registries receiver storage stream api
 
 # --- tools and flags --------------------------------------------------------------------------
 CC ?= gcc
@@ -35,6 +36,7 @@ SANITIZE ?=
 PKG_base := yaml-0.1 libcrypto
 PKG_event := jansson
 PKG_http := openssl libnghttp2
+PKG_translations := icu-uc icu-i18n jansson
 PKG_registries := jansson libcrypto
 PKG_storage := libpq
 PKG_api := libwebsockets jansson
@@ -43,7 +45,8 @@ PKGS := $(sort $(foreach room,$(ROOMS),$(PKG_$(room))))
 
 VERSION := $(shell cat VERSION 2>/dev/null || echo 0)
 CPPFLAGS += -D_GNU_SOURCE -I. -DRFEVENTD_VERSION='"$(VERSION)"' \
-	-DRFEVENTD_REGISTRIES_DIR='"$(PREFIX)/share/rfeventd/registries"'
+	-DRFEVENTD_REGISTRIES_DIR='"$(PREFIX)/share/rfeventd/registries"' \
+	-DRFEVENTD_TRANSLATIONS_DIR='"$(PREFIX)/share/rfeventd/translations"'
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
 	-Wcast-qual -Wwrite-strings -Wformat=2 -Wvla -Wno-unused-parameter
 HARDEN := -fstack-protector-strong -fPIE $(if $(SANITIZE),,-D_FORTIFY_SOURCE=2)
@@ -129,7 +132,7 @@ DEPFILES += $(patsubst %,%.d,$(UNIT_BIN))
 # --- fuzz targets: the room whose doors a target knocks at, and the longest input worth trying ---
 FUZZ_TARGETS := \
 	http1:http:1024 http2:http:2048 decode:registries:4096 filter:event:512 registry:registries:4096 \
-	journal:storage:1024 message_id:registries:256 render:registries:512 \
+	journal:storage:1024 message_id:registries:256 render:registries:512 recover:registries:512 \
 	config:service:2048 snapshot:storage:2048 websocket_protocol:api:1024 uri:http:256
 FUZZ_SECONDS ?= 10
 fuzz_field = $(word $(2),$(subst :, ,$(1)))
@@ -223,8 +226,8 @@ check-tsan: ## unit tests under ThreadSanitizer
 
 
 # --- packages --------------------------------------------------------------------------------
-DEPS_BUILD := gcc make python3 pkg-config libc6-dev libyaml-dev libssl-dev libjansson-dev libnghttp2-dev libpq-dev \
-	libwebsockets-dev libcurl4-openssl-dev libcrypt-dev postgresql
+DEPS_BUILD := gcc make python3 pkg-config libc6-dev libyaml-dev libssl-dev libjansson-dev libicu-dev libnghttp2-dev \
+	libpq-dev libwebsockets-dev libcurl4-openssl-dev libcrypt-dev postgresql
 DEPS_TEST := libcmocka-dev python3-pytest python3-httpx python3-h2 python3-h11 python3-psycopg2 python3-websockets \
 	curl openssl nodejs procps
 DEPS_BENCH := nginx-light libnginx-mod-http-echo valgrind
@@ -288,6 +291,8 @@ install: build ## into $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/rfeventd/registries
 	install -m 755 $(BUILD)/rfeventd $(BUILD)/rfevent $(DESTDIR)$(PREFIX)/bin
 	install -m 644 registries/standard/*.json $(DESTDIR)$(PREFIX)/share/rfeventd/registries
+	for file in $(wildcard translations/*/*.json); do \
+		install -D -m 644 $$file $(DESTDIR)$(PREFIX)/share/rfeventd/$$file || exit 1; done
 
 clean: ## remove what was built
 	rm -rf build build-asan build-tsan build-fuzz build-lint

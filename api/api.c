@@ -116,12 +116,13 @@ int api_start(const struct api_config *config, struct api **out, struct err *err
 	api->config = *config;
 	api->shared = http_shared_new(&limits, "api");
 	api->auth = auth_new(config->admin_user, config->admin_hash);
-	api->words = words_new(config->registries, config->default_language);
+	api->words = words_new(config->registries, config->catalogs, config->default_language);
 	api->answers = mailbox_new(SIZE_MAX); /* bounded by the pool's QUERY_MAX_JOBS */
 	slot_refresh(config->sources, &api->sources, &api->sources_version);
 	websocket = (struct websocket_config){ .feed = config->feed,
 					       .sources = config->sources,
 					       .registries = config->registries,
+					       .catalogs = config->catalogs,
 					       .default_language = config->default_language,
 					       .token_valid = token_is_valid,
 					       .token_ctx = api->auth,

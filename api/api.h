@@ -26,6 +26,7 @@ struct api_config {
 	struct str admin_hash;	 /* crypt(3) form */
 	struct slot *sources;	 /* of struct source_set */
 	struct slot *registries; /* of struct registry_set */
+	struct slot *catalogs;	 /* of struct catalog_set */
 	const char *default_language;
 	struct feed *feed;
 	struct query_pool *pool;

@@ -31,7 +31,7 @@ struct stream_hub *stream_hub_new(const struct stream_hub_config *config)
 	hub->inbox = mailbox_new(STREAM_MAX_CLIENTS + PROVISIONAL_ITEMS);
 	hub->follower = follower_open(config->feed, hub->inbox);
 	hub->line_end = &hub->line;
-	hub->words = words_new(config->registries, config->default_language);
+	hub->words = words_new(config->registries, config->catalogs, config->default_language);
 	bounds = feed_bounds(config->feed);
 	hub->generation = bounds.generation;
 	hub->connected = bounds.connected;

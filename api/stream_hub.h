@@ -22,6 +22,7 @@ struct stream_hub_config {
 	struct feed *feed;
 	struct slot *sources;
 	struct slot *registries;
+	struct slot *catalogs;
 	const char *default_language;
 	bool (*token_valid)(void *ctx, struct str token);
 	void *token_ctx;

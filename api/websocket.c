@@ -462,6 +462,7 @@ int websocket_start(const struct websocket_config *config, struct websocket **ou
 		.feed = config->feed,
 		.sources = config->sources,
 		.registries = config->registries,
+		.catalogs = config->catalogs,
 		.default_language = config->default_language,
 		.token_valid = config->token_valid,
 		.token_ctx = config->token_ctx,

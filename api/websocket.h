@@ -23,6 +23,7 @@ struct websocket_config {
 	struct feed *feed;
 	struct slot *sources;
 	struct slot *registries;
+	struct slot *catalogs;
 	const char *default_language;
 	websocket_token_fn *token_valid;
 	void *token_ctx;

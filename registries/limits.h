@@ -13,4 +13,10 @@
 #define REGISTRY_SET_MAX_DIRS     20000 /* entered; ends loops of links together with the depth */
 #define REGISTRY_SET_MAX_DEPTH    16    /* folders within folders */
 
+#define RECOVER_MAX_SLOTS         32 /* placeholders of one template; the richest known has 11 */
+#define RECOVER_MIN_WORDS_BYTES   12 /* a template with fewer words is not guessed within a text */
+#define RECOVER_BYTES_PER_BYTE    64 /* compared for each byte of text and template, a reading */
+#define TRANSLATE_MAX_BYTES       (1u << 20) /* one event's words in a language */
+#define TRANSLATE_MAX_TEMPLATES   32 /* versions of one message tried on a sender's text */
+
 #endif

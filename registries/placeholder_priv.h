@@ -28,5 +28,7 @@ unsigned placeholder_lowest(struct str text);
  * arena's cap. */
 struct str placeholder_fill(struct arena *arena, struct str text, const struct str *args,
 			    size_t n_args, size_t max_bytes, bool *missing);
+/* Whether two texts take the same arguments, in whatever order. */
+bool placeholder_same_set(struct str a, struct str b);
 
 #endif

@@ -26,6 +26,7 @@ struct message {
 	struct str description, resolution;
 	enum severity severity;
 	unsigned n_args; /* highest %n in the text: NumberOfArgs is not believed */
+	uint64_t number_args; /* bit n - 1: %n is declared a number (of the first 64) */
 	bool clears_same_origin;
 	bool clears_all;
 	struct str *clears; /* keys of the same registry, even those it does not have */

@@ -97,7 +97,7 @@ static void check_number_of_args(struct parse *parse, const struct message *mess
 			   "NumberOfArgs says %g, the text asks for %u", number, message->n_args);
 }
 
-static void check_param_types(struct parse *parse, const struct message *message, json_t *object)
+static void take_param_types(struct parse *parse, struct message *message, json_t *object)
 {
 	json_t *value = json_object_get(object, "ParamTypes");
 	size_t n = json_array_size(value);
@@ -111,6 +111,8 @@ static void check_param_types(struct parse *parse, const struct message *message
 	for (size_t i = 0; i < n; i++) {
 		struct str type = parse_text(json_array_get(value, i));
 
+		if (str_eq(type, STR("number")) && i < 64)
+			message->number_args |= UINT64_C(1) << i;
 		if (str_eq(type, STR("string")) || str_eq(type, STR("number")))
 			continue;
 		parse_note(parse, "param_types", message->key,
@@ -210,7 +212,7 @@ static void take_message(struct parse *parse, struct message *message, json_t *o
 	message->severity = take_severity(parse, key, object);
 	take_clearing(parse, message, object);
 	check_number_of_args(parse, message, object);
-	check_param_types(parse, message, object);
+	take_param_types(parse, message, object);
 	check_placeholders(parse, message);
 	check_names(parse, message, object);
 }

@@ -62,6 +62,23 @@ unsigned placeholder_lowest(struct str text)
 	return lowest;
 }
 
+static void mark(struct str text, bool found[DECODE_MAX_ARGS + 1])
+{
+	struct placeholder at = { 0 };
+
+	while (placeholder_next(text, at.end, &at))
+		found[at.n <= DECODE_MAX_ARGS ? at.n : 0] = true;
+}
+
+bool placeholder_same_set(struct str a, struct str b)
+{
+	bool in_a[DECODE_MAX_ARGS + 1] = { false }, in_b[DECODE_MAX_ARGS + 1] = { false };
+
+	mark(a, in_a);
+	mark(b, in_b);
+	return memcmp(in_a, in_b, sizeof(in_a)) == 0;
+}
+
 bool resolve_has_placeholder(struct str text)
 {
 	return placeholder_lowest(text) > 0;

@@ -54,7 +54,7 @@ struct config {
 	int64_t storage_journal_max_bytes, storage_journal_keep_us;
 	int64_t storage_keep_events_us, storage_keep_metric_reports_us;
 
-	struct config_list registries_path;
+	struct config_list registries_path, translations_path;
 	char *default_language;
 	struct config_maps sources; /* struct config_source */
 };

@@ -262,6 +262,7 @@ static int start_api(struct pipeline *pipeline, const struct config *config, str
 		.admin_hash = keeper_admin_hash(pipeline->keeper),
 		.sources = keeper_sources(pipeline->keeper),
 		.registries = registry_loader_slot(pipeline->registries),
+		.catalogs = registry_loader_catalogs(pipeline->registries),
 		.default_language = pipeline->default_language,
 		.feed = pipeline->feed,
 		.is_ready = is_ready,

@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,22 +15,31 @@
 #include "base/thread.h"
 #include "registries/registry.h"
 #include "service/config.h"
+#include "translations/catalog.h"
+#include "translations/language.h"
+
+/* Folders to be read, in ascending order of preference. */
+struct folders {
+	char **dirs;
+	size_t n;
+};
 
 struct registry_loader {
-	struct slot *slot;
+	struct slot *slot, *catalogs;
 	pthread_t thread;
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
-	char **dirs; /* to be read next; NULL: nothing to do */
-	size_t n_dirs;
+	bool wanted; /* what follows is to be read next */
+	struct folders registries, translations;
+	char default_language[LANGUAGE_MAX_BYTES];
 	bool stopping;
 	atomic_bool ready;
 };
 
 static void *run(void *ctx);
 
-/* The shipped folder: beside the program in the build tree, else where it was installed. */
-static char *shipped_dir(void)
+/* A shipped folder: beside the program in the build tree, else where it was installed. */
+static char *shipped_dir(const char *in_tree, const char *installed)
 {
 	char exe[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
@@ -40,37 +50,66 @@ static char *shipped_dir(void)
 		slash = strrchr(exe, '/');
 		if (slash) {
 			*slash = '\0';
-			dir = xasprintf("%s/../registries/standard", exe);
+			dir = xasprintf("%s/../%s", exe, in_tree);
 			if (access(dir, R_OK) == 0)
 				return dir;
 			free(dir);
 		}
 	}
-	return xstrdup(RFEVENTD_REGISTRIES_DIR);
+	return xstrdup(installed);
 }
 
-static void dirs_free(char **dirs, size_t n)
+static void folders_fini(struct folders *folders)
 {
-	for (size_t i = 0; i < n; i++)
-		free(dirs[i]);
-	free(dirs);
+	for (size_t i = 0; i < folders->n; i++)
+		free(folders->dirs[i]);
+	free(folders->dirs);
+	*folders = (struct folders){ 0 };
+}
+
+/* The shipped one, those configured, the one in the state directory. Takes `shipped`. */
+static struct folders folders_of(char *shipped, const struct config_list *path,
+				 const char *state_dir, const char *name)
+{
+	struct folders folders = { xcalloc(path->n + 2, sizeof(char *)), path->n + 2 };
+
+	folders.dirs[0] = shipped;
+	for (size_t i = 0; i < path->n; i++)
+		folders.dirs[1 + i] = xstrdup(path->items[i]);
+	folders.dirs[folders.n - 1] = xasprintf("%s/%s", state_dir, name);
+	return folders;
 }
 
 void registry_loader_reload(struct registry_loader *loader, const struct config *config)
 {
-	size_t n = config->registries_path.n + 2;
-	char **dirs = xcalloc(n, sizeof(*dirs));
+	struct folders registries =
+		folders_of(shipped_dir("registries/standard", RFEVENTD_REGISTRIES_DIR),
+			   &config->registries_path, config->state_dir, "registries");
+	struct folders translations =
+		folders_of(shipped_dir("translations", RFEVENTD_TRANSLATIONS_DIR),
+			   &config->translations_path, config->state_dir, "translations");
 
-	dirs[0] = shipped_dir();
-	for (size_t i = 0; i < config->registries_path.n; i++)
-		dirs[1 + i] = xstrdup(config->registries_path.items[i]);
-	dirs[n - 1] = xasprintf("%s/registries", config->state_dir);
 	pthread_mutex_lock(&loader->mutex);
-	dirs_free(loader->dirs, loader->n_dirs);
-	loader->dirs = dirs;
-	loader->n_dirs = n;
+	folders_fini(&loader->registries);
+	folders_fini(&loader->translations);
+	loader->registries = registries;
+	loader->translations = translations;
+	snprintf(loader->default_language, sizeof(loader->default_language), "%s",
+		 config->default_language ? config->default_language : "en");
+	loader->wanted = true;
 	pthread_cond_broadcast(&loader->changed);
 	pthread_mutex_unlock(&loader->mutex);
+}
+
+static void loader_free(struct registry_loader *loader)
+{
+	folders_fini(&loader->registries);
+	folders_fini(&loader->translations);
+	slot_free(loader->slot);
+	slot_free(loader->catalogs);
+	pthread_cond_destroy(&loader->changed);
+	pthread_mutex_destroy(&loader->mutex);
+	free(loader);
 }
 
 int registry_loader_start(const struct config *config, struct registry_loader **out,
@@ -80,14 +119,13 @@ int registry_loader_start(const struct config *config, struct registry_loader **
 	int r;
 
 	loader->slot = slot_new(NULL, registry_set_slot_ref, registry_set_slot_unref);
+	loader->catalogs = slot_new(NULL, catalog_set_slot_ref, catalog_set_slot_unref);
 	pthread_mutex_init(&loader->mutex, NULL);
 	pthread_cond_init(&loader->changed, NULL);
 	registry_loader_reload(loader, config);
 	r = thread_start(&loader->thread, "registries", run, loader, err);
 	if (r < 0) {
-		dirs_free(loader->dirs, loader->n_dirs);
-		slot_free(loader->slot);
-		free(loader);
+		loader_free(loader);
 		return r;
 	}
 	*out = loader;
@@ -103,16 +141,17 @@ void registry_loader_stop(struct registry_loader *loader)
 	pthread_cond_broadcast(&loader->changed);
 	pthread_mutex_unlock(&loader->mutex);
 	pthread_join(loader->thread, NULL);
-	dirs_free(loader->dirs, loader->n_dirs);
-	slot_free(loader->slot);
-	pthread_cond_destroy(&loader->changed);
-	pthread_mutex_destroy(&loader->mutex);
-	free(loader);
+	loader_free(loader);
 }
 
 struct slot *registry_loader_slot(struct registry_loader *loader)
 {
 	return loader->slot;
+}
+
+struct slot *registry_loader_catalogs(struct registry_loader *loader)
+{
+	return loader->catalogs;
 }
 
 bool registry_loader_is_ready(const struct registry_loader *loader)
@@ -130,17 +169,28 @@ void registry_loader_wait(struct registry_loader *loader)
 	pthread_mutex_unlock(&loader->mutex);
 }
 
-static void load(struct registry_loader *loader, char **dirs, size_t n_dirs)
+static void load_registries(struct registry_loader *loader, const struct folders *folders)
 {
 	struct registry_load_result result = { 0 };
 	int64_t start_us = clock_monotonic_us();
 	struct registry_set *set;
 
-	set = registry_set_load((const char *const *)dirs, n_dirs, &result);
+	set = registry_set_load((const char *const *)folders->dirs, folders->n, &result);
 	log_info("service", "registries loaded", LOG_I("registries", result.n_loaded),
 		 LOG_I("skipped_files", result.n_skipped), LOG_I("findings", result.n_findings),
 		 LOG_D("seconds", (double)(clock_monotonic_us() - start_us) / CLOCK_US_PER_S));
 	slot_put(loader->slot, set);
+}
+
+static void load_translations(struct registry_loader *loader, const struct folders *folders,
+			      const char *default_language)
+{
+	struct catalog_set *set =
+		catalog_set_load((const char *const *)folders->dirs, folders->n, default_language);
+
+	log_info("service", "translations loaded", LOG_I("languages", catalog_set_n_languages(set)),
+		 LOG_I("files", catalog_set_count(set)));
+	slot_put(loader->catalogs, set);
 }
 
 static void *run(void *ctx)
@@ -149,18 +199,22 @@ static void *run(void *ctx)
 
 	pthread_mutex_lock(&loader->mutex);
 	while (!loader->stopping) {
-		char **dirs = loader->dirs;
-		size_t n_dirs = loader->n_dirs;
+		struct folders registries = loader->registries;
+		struct folders translations = loader->translations;
+		char default_language[LANGUAGE_MAX_BYTES];
 
-		if (!dirs) {
+		if (!loader->wanted) {
 			pthread_cond_wait(&loader->changed, &loader->mutex);
 			continue;
 		}
-		loader->dirs = NULL;
-		loader->n_dirs = 0;
+		memcpy(default_language, loader->default_language, sizeof(default_language));
+		loader->registries = loader->translations = (struct folders){ 0 };
+		loader->wanted = false;
 		pthread_mutex_unlock(&loader->mutex);
-		load(loader, dirs, n_dirs);
-		dirs_free(dirs, n_dirs);
+		load_registries(loader, &registries);
+		load_translations(loader, &translations, default_language);
+		folders_fini(&registries);
+		folders_fini(&translations);
 		pthread_mutex_lock(&loader->mutex);
 		atomic_store(&loader->ready, true);
 		pthread_cond_broadcast(&loader->changed);

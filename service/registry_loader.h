@@ -19,6 +19,7 @@ void registry_loader_stop(struct registry_loader *loader); /* NULL is allowed */
 /* Read again, in the background. */
 void registry_loader_reload(struct registry_loader *loader, const struct config *config);
 struct slot *registry_loader_slot(struct registry_loader *loader); /* of struct registry_set */
+struct slot *registry_loader_catalogs(struct registry_loader *loader); /* of struct catalog_set */
 bool registry_loader_is_ready(const struct registry_loader *loader);
 void registry_loader_wait(struct registry_loader *loader); /* until the first set is there */
 

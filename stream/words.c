@@ -1,27 +1,40 @@
 #include "stream/words.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "base/slot.h"
 #include "registries/registry.h"
 #include "registries/resolve.h"
+#include "registries/translate.h"
 #include "stream/limits.h"
+#include "translations/catalog.h"
+#include "translations/language.h"
 
 struct words {
-	struct slot *registries;
-	char *default_language;
-	void *set; /* own reference of the newest registries */
-	uint64_t set_version;
+	struct slot *registries, *catalogs;
+	char default_language[LANGUAGE_MAX_BYTES];
+	void *set, *catalog_set; /* own references of the newest ones */
+	uint64_t set_version, catalog_version;
+	struct translator *translator;
 	struct strbuf message;
+	/* Tags handed out; they outlive the catalogs they came from. */
+	char tags[CATALOG_MAX_LANGUAGES][LANGUAGE_MAX_BYTES];
+	size_t n_tags;
 };
 
-struct words *words_new(struct slot *registries, const char *default_language)
+struct words *words_new(struct slot *registries, struct slot *catalogs,
+			const char *default_language)
 {
 	struct words *words = xcalloc(1, sizeof(*words));
 
 	words->registries = registries;
-	words->default_language = xstrdup(default_language ? default_language : "en");
+	words->catalogs = catalogs;
+	if (!language_tidy(str_of(default_language ? default_language : "en"),
+			   words->default_language))
+		memcpy(words->default_language, "en", 3);
+	words->translator = translator_new();
 	strbuf_init(&words->message, WORDS_MAX_BYTES);
 	return words;
 }
@@ -31,15 +44,41 @@ void words_free(struct words *words)
 	if (!words)
 		return;
 	registry_set_unref(words->set);
+	catalog_set_unref(words->catalog_set);
+	translator_free(words->translator);
 	strbuf_fini(&words->message);
-	free(words->default_language);
 	free(words);
+}
+
+static void refresh(struct words *words)
+{
+	if (words->registries)
+		slot_refresh(words->registries, &words->set, &words->set_version);
+	if (words->catalogs)
+		slot_refresh(words->catalogs, &words->catalog_set, &words->catalog_version);
+}
+
+static const char *keep_tag(struct words *words, const char *tag)
+{
+	size_t i = 0;
+
+	while (i < words->n_tags && strcmp(words->tags[i], tag) != 0)
+		i++;
+	if (i == CATALOG_MAX_LANGUAGES)
+		return words->default_language;
+	if (i == words->n_tags)
+		memcpy(words->tags[words->n_tags++], tag, strlen(tag) + 1);
+	return words->tags[i];
 }
 
 const char *words_language(struct words *words, struct str wanted)
 {
-	(void)wanted; /* the default language is the only one there is */
-	return words->default_language;
+	refresh(words);
+	if (!words->catalog_set || str_trim(wanted).len == 0)
+		return words->default_language;
+	return keep_tag(words,
+			catalog_set_language(words->catalog_set,
+					     catalog_set_choose(words->catalog_set, wanted)));
 }
 
 static struct wording stored(const struct event *event)
@@ -53,13 +92,9 @@ static struct wording stored(const struct event *event)
 static bool render(struct words *words, const struct entry *entry, struct wording *out)
 {
 	const struct event *event = &entry->event;
-	struct match match;
+	struct match match = resolve_find(words->set, entry->source, event->message_id,
+					  event->has_message_args, event->n_message_args);
 
-	slot_refresh(words->registries, &words->set, &words->set_version);
-	if (!words->set)
-		return false;
-	match = resolve_find(words->set, entry->source, event->message_id, event->has_message_args,
-			     event->n_message_args);
 	if (!match.message)
 		return false;
 	strbuf_reset(&words->message);
@@ -74,13 +109,31 @@ static bool render(struct words *words, const struct entry *entry, struct wordin
 	return true;
 }
 
+/* False: the set has no such language any more. */
+static bool find_language(const struct catalog_set *set, const char *tag, size_t *out)
+{
+	for (size_t i = 0; i < catalog_set_n_languages(set); i++) {
+		if (strcmp(catalog_set_language(set, i), tag) == 0) {
+			*out = i;
+			return true;
+		}
+	}
+	return false;
+}
+
 struct wording words_of(struct words *words, const struct entry *entry, const char *language)
 {
 	struct wording wording = stored(&entry->event);
+	size_t i;
 
-	(void)language;
-	if (words->registries && entry->event.resolved_by.step == STEP_NONE &&
-	    entry->event.message_id.len > 0)
+	refresh(words);
+	if (entry->event.message_id.len == 0 || !words->set)
+		return wording;
+	if (entry->event.resolved_by.step == STEP_NONE)
 		render(words, entry, &wording);
+	if (words->catalog_set && !language_is_english(language) &&
+	    find_language(words->catalog_set, language, &i))
+		translator_words(words->translator, words->set, words->catalog_set, i,
+				 entry->source, &entry->event, &wording);
 	return wording;
 }

@@ -12,8 +12,10 @@
 struct slot;
 struct words;
 
-/* Languages are BCP 47 tags; "" is the default language. */
-struct words *words_new(struct slot *registries, const char *default_language);
+/* Slots of registries and of catalogs (translations); NULL: none. `default_language` is served when
+ * a reader asks for nothing that there is. */
+struct words *words_new(struct slot *registries, struct slot *catalogs,
+			const char *default_language);
 void words_free(struct words *words);
 /* The tag served for what a reader asks for ("de-AT, en;q=0.5" as in Accept-Language, or one
  * tag): lives as long as `words`. */

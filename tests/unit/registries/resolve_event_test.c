@@ -19,6 +19,7 @@
 #include "registries/message_id.h"
 #include "registries/registry.h"
 #include "registries/resolve.h"
+#include "oracle_fixture.h"
 #include "registry_fixture.h"
 
 #define NO_SOURCE ((struct uuid){ { 0 } })
@@ -414,42 +415,6 @@ static void many_threads(void **state)
 
 /* --- real ones -------------------------------------------------------------------------------- */
 
-static struct registry_set *shared_set(void)
-{
-	const char *shared = fixture_shared("registries");
-	char *dmtf, *oem;
-	struct registry_set *set;
-
-	if (!shared)
-		return NULL;
-	dmtf = xasprintf("%s/dmtf", shared);
-	oem = xasprintf("%s/oem", shared);
-	set = registry_set_load((const char *const[]){ dmtf, oem }, 2, NULL);
-	free(dmtf);
-	free(oem);
-	return set;
-}
-
-static struct str json_str(json_t *value)
-{
-	return (struct str){ json_string_value(value), json_string_length(value) };
-}
-
-/* Take the arguments of a log entry; how many. */
-static uint32_t entry_args(json_t *entry, struct str args[DECODE_MAX_ARGS])
-{
-	json_t *list = json_object_get(entry, "MessageArgs"), *value;
-	size_t i;
-
-	json_array_foreach(list, i, value)
-	{
-		if (i == DECODE_MAX_ARGS || !json_is_string(value))
-			return (uint32_t)i;
-		args[i] = json_str(value);
-	}
-	return (uint32_t)json_array_size(list);
-}
-
 /* Whether any version of the prefix makes the sender's own words of these arguments: firmware of
  * that time did not know the newest wording. */
 static bool any_version_says(const struct registry_set *set, const struct event *event,
@@ -477,7 +442,7 @@ static bool any_version_says(const struct registry_set *set, const struct event 
 /* Real log entries with the sender's own words: resolve without them, and compare. */
 static void real_log_entries(void **state)
 {
-	struct registry_set *set = shared_set();
+	struct registry_set *set = fixture_shared_set();
 	const char *path = fixture_shared("oracle/logentries.jsonl");
 	size_t n, n_same = 0, n_known = 0, n_entries = 0;
 	struct err err;
@@ -499,16 +464,17 @@ static void real_log_entries(void **state)
 		entry = json_loadb(line, (size_t)(next - line), 0, NULL);
 		next += *next == '\n';
 		assert_non_null(entry);
-		event = (struct event){ .message_id = json_str(json_object_get(entry, "MessageId")),
+		event = (struct event){ .message_id = fixture_json_str(
+						json_object_get(entry, "MessageId")),
 					.message_args = args };
-		event.n_message_args = entry_args(entry, args);
+		event.n_message_args = fixture_entry_args(entry, args);
 		event.has_message_args = event.n_message_args > 0;
 		resolve_event(set, NO_SOURCE, &event, arena);
 		assert_true(event.message.len > 0);
 		n_entries++;
 		n_known += event.resolved_by.step > STEP_SENDER;
-		n_same +=
-			any_version_says(set, &event, json_str(json_object_get(entry, "Message")));
+		n_same += any_version_says(set, &event,
+					   fixture_json_str(json_object_get(entry, "Message")));
 		json_decref(entry);
 		arena_free(arena);
 	}

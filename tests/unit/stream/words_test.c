@@ -71,7 +71,7 @@ static void test_words(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		const struct words_case *c = &cases[i];
 		struct slot *slot = slot_new(NULL, registry_set_slot_ref, registry_set_slot_unref);
-		struct words *words = words_new(slot, "en");
+		struct words *words = words_new(slot, NULL, "en");
 		struct entry entry = { .seq = 1 };
 		struct wording wording;
 
@@ -96,7 +96,7 @@ static void test_words(void **state)
 static void test_reload(void **state)
 {
 	struct slot *slot = slot_new(NULL, registry_set_slot_ref, registry_set_slot_unref);
-	struct words *words = words_new(slot, "en");
+	struct words *words = words_new(slot, NULL, "en");
 	struct entry entry = { .seq = 1 };
 
 	entry.event.message_id = STR("Oven.1.0.TooHot");
@@ -117,7 +117,7 @@ static void test_reload(void **state)
 static void test_language(void **state)
 {
 	static const char *const wanted[] = { "", "de", "de-AT, en;q=0.5", "*", "en" };
-	struct words *words = words_new(NULL, "en");
+	struct words *words = words_new(NULL, NULL, "en");
 
 	for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
 		assert_string_equal(words_language(words, str_of(wanted[i])), "en");

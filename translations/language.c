@@ -1,0 +1,227 @@
+#include "translations/language.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unicode/uloc.h>
+
+#include "base/mem.h"
+
+/* Tags that vendors write though no language has them (spec 6). */
+static const struct {
+	const char *wrong, *right;
+} repairs[] = { { "jp", "ja" }, { "cn", "zh" }, { "kr", "ko" }, { "cz", "cs" } };
+
+/* What decides whether a reader can read a text. */
+struct script {
+	char language[12], script[8];
+};
+
+static bool to_locale(const char *tag, char out[ULOC_FULLNAME_CAPACITY])
+{
+	UErrorCode status = U_ZERO_ERROR;
+	int32_t parsed = 0;
+
+	uloc_forLanguageTag(tag, out, ULOC_FULLNAME_CAPACITY, &parsed, &status);
+	return U_SUCCESS(status) && status != U_STRING_NOT_TERMINATED_WARNING &&
+	       (size_t)parsed == strlen(tag) && out[0] != '\0';
+}
+
+bool language_tidy(struct str tag, char out[LANGUAGE_MAX_BYTES])
+{
+	char text[LANGUAGE_MAX_BYTES], locale[ULOC_FULLNAME_CAPACITY];
+	UErrorCode status = U_ZERO_ERROR;
+
+	out[0] = '\0';
+	tag = str_trim(tag);
+	if (tag.len == 0 || tag.len >= sizeof(text) || memchr(tag.p, '\0', tag.len))
+		return false;
+	for (size_t i = 0; i < tag.len; i++)
+		text[i] = tag.p[i] == '_' ? '-' : tag.p[i];
+	text[tag.len] = '\0';
+	for (size_t i = 0; i < ARRAY_LEN(repairs); i++) {
+		size_t n = strlen(repairs[i].wrong);
+
+		if (strncasecmp(text, repairs[i].wrong, n) == 0 &&
+		    (text[n] == '\0' || text[n] == '-'))
+			memcpy(text, repairs[i].right, n);
+	}
+	if (!to_locale(text, locale))
+		return false;
+	uloc_toLanguageTag(locale, out, LANGUAGE_MAX_BYTES, true, &status);
+	if (U_SUCCESS(status) && status != U_STRING_NOT_TERMINATED_WARNING &&
+	    strcmp(out, "und") != 0)
+		return true;
+	out[0] = '\0';
+	return false;
+}
+
+/* --- what a reader asks for ----------------------------------------------------------------------
+ */
+
+/* "q=0.85" in thousandths (RFC 9110 12.4.2); 1000 when absent, 0 when it is none. */
+static unsigned read_weight(struct str parameter)
+{
+	unsigned weight = 0, scale = 1000;
+
+	parameter = str_trim(parameter);
+	if (parameter.len == 0)
+		return 1000;
+	if (parameter.len < 3 || (parameter.p[0] | 0x20) != 'q' || parameter.p[1] != '=')
+		return 0;
+	if (parameter.p[2] == '1')
+		return 1000;
+	if (parameter.p[2] != '0')
+		return 0;
+	for (size_t i = 4; i < parameter.len && scale > 1; i++) {
+		if (parameter.p[3] != '.' || parameter.p[i] < '0' || parameter.p[i] > '9')
+			return 0;
+		scale /= 10;
+		weight += (unsigned)(parameter.p[i] - '0') * scale;
+	}
+	return weight;
+}
+
+static bool read_range(struct str item, struct language_range *out)
+{
+	size_t semicolon = str_find_char(item, ';');
+	struct str tag = str_trim((struct str){ item.p, semicolon });
+	size_t next = semicolon + (semicolon < item.len);
+
+	out->weight = read_weight((struct str){ item.p + next, item.len - next });
+	if (str_eq(tag, STR("*"))) {
+		memcpy(out->tag, "*", 2);
+		return true;
+	}
+	return language_tidy(tag, out->tag);
+}
+
+size_t language_ranges(struct str header, struct language_range out[LANGUAGE_MAX_RANGES])
+{
+	size_t n = 0;
+
+	if (header.len > LANGUAGE_MAX_HEADER)
+		header.len = LANGUAGE_MAX_HEADER;
+	while (header.len > 0 && n < LANGUAGE_MAX_RANGES) {
+		size_t comma = str_find_char(header, ','), next = comma + (comma < header.len);
+		struct language_range range;
+		size_t at = n;
+
+		if (read_range((struct str){ header.p, comma }, &range)) {
+			/* In order of weight; of equal ones the first stays first. */
+			for (; at > 0 && out[at - 1].weight < range.weight; at--)
+				out[at] = out[at - 1];
+			out[at] = range;
+			n++;
+		}
+		header = (struct str){ header.p + next, header.len - next };
+	}
+	return n;
+}
+
+/* --- the choice ----------------------------------------------------------------------------------
+ */
+
+static struct script script_of(const char *tag)
+{
+	char locale[ULOC_FULLNAME_CAPACITY], likely[ULOC_FULLNAME_CAPACITY];
+	struct script script = { "", "" };
+	UErrorCode status = U_ZERO_ERROR;
+
+	if (!to_locale(tag, locale))
+		return script;
+	uloc_addLikelySubtags(locale, likely, sizeof(likely), &status);
+	if (U_FAILURE(status))
+		return script;
+	uloc_getLanguage(likely, script.language, sizeof(script.language), &status);
+	uloc_getScript(likely, script.script, sizeof(script.script), &status);
+	return script;
+}
+
+static bool is_readable(const struct script *wanted, const char *tag)
+{
+	struct script has = script_of(tag);
+
+	return wanted->language[0] && strcmp(has.language, wanted->language) == 0 &&
+	       strcmp(has.script, wanted->script) == 0;
+}
+
+static bool is_refused(const struct language_range *ranges, size_t n, const char *tag)
+{
+	for (size_t i = 0; i < n; i++) {
+		size_t len = strlen(ranges[i].tag);
+
+		if (ranges[i].weight == 0 && strncasecmp(tag, ranges[i].tag, len) == 0 &&
+		    (tag[len] == '\0' || tag[len] == '-'))
+			return true;
+	}
+	return false;
+}
+
+static int find_tag(const char *const *available, size_t n, const char *tag)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcasecmp(available[i], tag) == 0)
+			return (int)i;
+	return -1;
+}
+
+/* "de-AT-1901": itself, "de-AT", "de"; a subtag of one letter goes with what it introduces. */
+static int look_up(const char *const *available, size_t n, const char *range,
+		   const struct script *wanted)
+{
+	char tag[LANGUAGE_MAX_BYTES];
+
+	memcpy(tag, range, strlen(range) + 1);
+	for (;;) {
+		int i = find_tag(available, n, tag);
+		char *cut = strrchr(tag, '-');
+
+		if (i >= 0 && is_readable(wanted, available[i]))
+			return i;
+		if (!cut)
+			return -1;
+		*cut = '\0';
+		if (cut - tag >= 2 && cut[-2] == '-')
+			cut[-2] = '\0';
+	}
+}
+
+static int choose_one(const struct language_range *range, const char *const *available, size_t n)
+{
+	struct script wanted;
+	int found;
+
+	if (strcmp(range->tag, "*") == 0)
+		return 0;
+	wanted = script_of(range->tag);
+	found = look_up(available, n, range->tag, &wanted);
+	for (size_t i = 0; found < 0 && i < n; i++)
+		if (is_readable(&wanted, available[i]))
+			found = (int)i;
+	return found;
+}
+
+int language_choose(const struct language_range *ranges, size_t n_ranges,
+		    const char *const *available, size_t n_available)
+{
+	for (size_t i = 0; i < n_ranges && n_available > 0; i++) {
+		int found =
+			ranges[i].weight > 0 ? choose_one(&ranges[i], available, n_available) : -1;
+
+		if (found >= 0 && !is_refused(ranges, n_ranges, available[found]))
+			return found;
+	}
+	return -1;
+}
+
+bool language_is_rtl(const char *tag)
+{
+	char locale[ULOC_FULLNAME_CAPACITY];
+
+	return to_locale(tag, locale) && uloc_isRightToLeft(locale);
+}
+
+bool language_is_english(const char *tag)
+{
+	return strncasecmp(tag, "en", 2) == 0 && (tag[2] == '\0' || tag[2] == '-');
+}
