@@ -9,6 +9,9 @@
 #define INTAKE_MAX_ITEMS 8192		     /* deliveries waiting for the journal: then 503 */
 #define LOADER_QUEUE_MAX_ITEMS 16384	     /* durable deliveries kept in memory for the loader */
 #define LOADER_QUEUE_MAX_BYTES (128u << 20)  /* the same in bytes; beyond: read back from disk */
+/* Memory of all deliveries at which the queue takes no more, and gives up what was shown: */
+#define LOADER_QUEUE_FULL_MEMORY (DELIVERIES_MAX_BYTES / 4 * 3)
+#define LOADER_QUEUE_HALF_MEMORY (DELIVERIES_MAX_BYTES / 2)
 #define LOADER_BATCH_MAX_EVENTS 4096	     /* events of one transaction */
 #define LOADER_BATCH_MAX_BYTES (16u << 20)   /* raw bytes of one transaction */
 #define LOADER_BATCH_MAX_MEMORY (64u << 20)  /* its deliveries, decoded; one more may be large */

@@ -87,7 +87,7 @@ void loader_queue_put(struct loader_queue *queue, struct delivery *delivery)
 		keep_answer(queue, delivery);
 	fits = queue->n < LOADER_QUEUE_MAX_ITEMS &&
 	       queue->n_bytes + delivery->raw.len <= LOADER_QUEUE_MAX_BYTES &&
-	       deliveries_bytes() <= DELIVERIES_MAX_BYTES / 4 * 3;
+	       deliveries_bytes() <= LOADER_QUEUE_FULL_MEMORY;
 	if (fits) {
 		delivery->item.next = NULL;
 		*queue->inbox.end = &delivery->item;
@@ -163,7 +163,7 @@ bool loader_queue_is_half_full(struct loader_queue *queue)
 	pthread_mutex_lock(&queue->mutex);
 	half = queue->n > LOADER_QUEUE_MAX_ITEMS / 2 ||
 	       queue->n_bytes > LOADER_QUEUE_MAX_BYTES / 2 ||
-	       deliveries_bytes() > DELIVERIES_MAX_BYTES / 2;
+	       deliveries_bytes() > LOADER_QUEUE_HALF_MEMORY;
 	pthread_mutex_unlock(&queue->mutex);
 	return half;
 }

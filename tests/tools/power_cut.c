@@ -79,7 +79,7 @@ static struct {
 	int (*renameat)(int from_fd, const char *from, int to_fd, const char *to);
 } real;
 
-static void die(const char *what)
+__attribute__((noreturn)) static void die(const char *what)
 {
 	dprintf(STDERR_FILENO, "power_cut: %s: %s\n", what, strerror(errno));
 	_exit(99);
@@ -446,8 +446,8 @@ static int open_dir_in(const char *above, const char *name, bool *is_new)
 	if (snprintf(path, sizeof(path), "%s/%s", above, name) >= (int)sizeof(path))
 		die("a path is too long");
 	*is_new = mkdir(path, 0700) == 0;
-	if ((!*is_new && errno != EEXIST) ||
-	    (fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
 		die("cannot make the twin");
 	return fd;
 }
@@ -464,8 +464,8 @@ __attribute__((constructor)) static void start(void)
 	unsetenv("LD_PRELOAD");
 	if (!root || !twin)
 		return;
-	if (!realpath(root, disk.root) ||
-	    (fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 || fstat(fd, &st) < 0)
+	fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0 || !realpath(root, disk.root))
 		die("cannot open the root");
 	disk.dev = st.st_dev;
 	disk.root_len = strlen(disk.root);
