@@ -15,12 +15,15 @@
 
 enum source_state { SOURCE_ENROLLED, SOURCE_CONFIGURED, SOURCE_REMOVED };
 
+/* Begins a `certificate` that is a fingerprint; no name in a certificate is taken for one. */
+#define SOURCE_FINGERPRINT "sha256:"
+
 struct source {
 	struct uuid id;
 	struct str name;    /* shown to people; at first the peer address */
 	struct str address; /* "10.1.2.3"; p NULL when not bound to one */
 	struct str token;   /* lower-case base32 of its own Destination; p NULL: none */
-	struct str certificate; /* of the client it is: "sha256:<hex>", or its common or DNS name;
+	struct str certificate; /* of the client: SOURCE_FINGERPRINT and hex, or a name in it;
 				   p NULL: none */
 	struct str site, rack, owner; /* p NULL: none */
 	enum source_state state;

@@ -358,8 +358,20 @@ static void choose_protocol(struct connection *connection)
 		http2_begin(connection);
 }
 
+/* Why a handshake came to nothing; the queue of errors is left as it is. */
+static const char *handshake_failure(const struct connection *connection)
+{
+	long verdict = SSL_get_verify_result(connection->ssl);
+	const char *reason = ERR_reason_error_string(ERR_peek_error());
+
+	if (verdict != X509_V_OK)
+		return X509_verify_cert_error_string(verdict); /* of the client's certificate */
+	return reason ? reason : "the peer left";
+}
+
 void connection_handshake(struct connection *connection)
 {
+	const char *why;
 	int r;
 
 	if (connection->state != CONNECTION_HANDSHAKE)
@@ -373,9 +385,10 @@ void connection_handshake(struct connection *connection)
 		connection_read(connection); /* the first request often came along */
 		return;
 	}
+	why = handshake_failure(connection);
 	r = ssl_failure(connection, r, false);
 	if (r != -EAGAIN) {
-		server_report(connection->server, REPORT_HANDSHAKE);
+		server_report_handshake(connection->server, connection->peer, why);
 		connection_close(connection);
 		return;
 	}

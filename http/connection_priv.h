@@ -259,5 +259,7 @@ enum server_report {
 	REPORT_COUNT
 };
 void server_report(struct http_server *server, enum server_report kind); /* logged on a timer */
+/* Likewise; the last one's reason stands for all. `why` is copied. */
+void server_report_handshake(struct http_server *server, const char *peer, const char *why);
 
 #endif

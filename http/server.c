@@ -38,6 +38,7 @@ struct http_server {
 
 	struct loop_timer report;
 	uint64_t reports[REPORT_COUNT];
+	char handshake_peer[INET6_ADDRSTRLEN], handshake_why[128]; /* of the last that failed */
 };
 
 static void on_turn_end(void *ctx);
@@ -170,6 +171,8 @@ void http_server_free(struct http_server *server)
 		connection_free(connection);
 	}
 	loop_timer_cancel(server->loop, &server->soon);
+	if (loop_timer_is_set(&server->report))
+		on_report(&server->report); /* what would go unsaid */
 	loop_timer_cancel(server->loop, &server->report);
 	free_spares(server);
 	free(server);
@@ -433,6 +436,13 @@ void server_report(struct http_server *server, enum server_report kind)
 		loop_timer_set(server->loop, &server->report, HTTP_REPORT_US);
 }
 
+void server_report_handshake(struct http_server *server, const char *peer, const char *why)
+{
+	snprintf(server->handshake_peer, sizeof(server->handshake_peer), "%s", peer);
+	snprintf(server->handshake_why, sizeof(server->handshake_why), "%s", why);
+	server_report(server, REPORT_HANDSHAKE);
+}
+
 static void on_report(struct loop_timer *timer)
 {
 	static const char *const words[REPORT_COUNT] = {
@@ -449,7 +459,12 @@ static void on_report(struct loop_timer *timer)
 		/* Slow peers and bad requests are the weather of an open port. */
 		enum log_level level = i == REPORT_TIME_OUT ? LOG_INFO : LOG_WARN;
 
-		if (server->reports[i] > 0)
+		if (server->reports[i] > 0 && i == REPORT_HANDSHAKE)
+			LOG_AT(level, "http", words[i], LOG_T("door", shared_door(server->shared)),
+			       LOG_I("n", server->reports[i]),
+			       LOG_T("last_peer", server->handshake_peer),
+			       LOG_T("last_why", server->handshake_why));
+		else if (server->reports[i] > 0)
 			LOG_AT(level, "http", words[i], LOG_T("door", shared_door(server->shared)),
 			       LOG_I("n", server->reports[i]));
 		server->reports[i] = 0;

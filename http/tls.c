@@ -1,10 +1,13 @@
 #include "http/tls.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -58,18 +61,85 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
 	return SSL_TLSEXT_ERR_OK;
 }
 
+/* OpenSSL would ask at the terminal. */
+static int no_passphrase(char *to, int size, int for_writing, void *ctx)
+{
+	return -1;
+}
+
+static int check_readable(const char *what, const char *path, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return err_set(err, -EINVAL,
+			       "cannot read the %s '%s': %s; correct the path, or let the user the "
+			       "service runs as read it",
+			       what, path, strerror(errno));
+	close(fd);
+	return 0;
+}
+
+static bool is_mismatch(unsigned long code)
+{
+	int reason = ERR_GET_REASON(code);
+
+	return ERR_GET_LIB(code) == ERR_LIB_X509 && (reason == X509_R_KEY_VALUES_MISMATCH ||
+						     reason == X509_R_KEY_TYPE_MISMATCH);
+}
+
+static int key_failure(const struct tls_certificate *certificate, struct err *err)
+{
+	if (is_mismatch(ERR_peek_last_error())) {
+		ERR_clear_error();
+		return err_set(err, -EINVAL,
+			       "the key '%s' is not that of '%s': give the pair that was made together",
+			       certificate->key, certificate->certificate);
+	}
+	return err_set(err, -EINVAL,
+		       "cannot use the key '%s' of '%s': %s; it must be a PEM private key without a "
+		       "passphrase",
+		       certificate->key, certificate->certificate, tls_error_text());
+}
+
+/* One a kind of key: another of the same kind has taken the place of the first. */
+static size_t count_certificates(SSL_CTX *context)
+{
+	size_t n = 0;
+
+	for (long which = SSL_CERT_SET_FIRST; SSL_CTX_set_current_cert(context, which) == 1;
+	     which = SSL_CERT_SET_NEXT)
+		n++;
+	return n;
+}
+
 static int add_certificate(SSL_CTX *context, const struct tls_certificate *certificate,
 			   struct err *err)
 {
+	size_t n = count_certificates(context);
+	const X509 *x509;
+	int r = check_readable("certificate", certificate->certificate, err);
+
+	if (r == 0)
+		r = check_readable("key", certificate->key, err);
+	if (r < 0)
+		return r;
+	ERR_clear_error();
 	if (SSL_CTX_use_certificate_chain_file(context, certificate->certificate) != 1)
-		return err_set(err, -EINVAL, "cannot use the certificate '%s': %s",
+		return err_set(err, -EINVAL,
+			       "cannot use the certificate '%s': %s; it must be a PEM chain, the "
+			       "server's own first, with keys the security level allows",
 			       certificate->certificate, tls_error_text());
-	if (SSL_CTX_use_PrivateKey_file(context, certificate->key, SSL_FILETYPE_PEM) != 1)
-		return err_set(err, -EINVAL, "cannot use the key '%s' of '%s': %s",
-			       certificate->key, certificate->certificate, tls_error_text());
-	if (SSL_CTX_check_private_key(context) != 1)
-		return err_set(err, -EINVAL, "the key '%s' is not that of '%s': %s",
-			       certificate->key, certificate->certificate, tls_error_text());
+	/* OpenSSL's own check would pass a key of another kind that has its certificate already. */
+	x509 = SSL_CTX_get0_certificate(context);
+	if (SSL_CTX_use_PrivateKey_file(context, certificate->key, SSL_FILETYPE_PEM) != 1 ||
+	    X509_check_private_key(x509, SSL_CTX_get0_privatekey(context)) != 1)
+		return key_failure(certificate, err);
+	if (count_certificates(context) == n)
+		return err_set(err, -EINVAL,
+			       "the certificate '%s' has a key of the same kind as one before it: "
+			       "give one pair of each kind, EC and RSA",
+			       certificate->certificate);
 	return 0;
 }
 
@@ -101,6 +171,7 @@ static void set_options(SSL_CTX *context, const struct tls_config *config)
 	 * it judges. */
 	SSL_CTX_set_security_level(context, policy->security_level);
 	SSL_CTX_set_min_proto_version(context, versions[policy->min_version]);
+	SSL_CTX_set_default_passwd_cb(context, no_passphrase);
 	SSL_CTX_set_dh_auto(context, 1);
 	SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 					     SSL_OP_CIPHER_SERVER_PREFERENCE |
@@ -179,6 +250,22 @@ int tls_slot_reload(struct tls_slot *slot, const struct tls_config *config, stru
 		keep_ticket_keys(slot, context);
 	slot_put(slot->contexts, context);
 	return 0;
+}
+
+enum tls_validity tls_certificate_validity(const char *path)
+{
+	enum tls_validity validity = TLS_VALID;
+	BIO *file = BIO_new_file(path, "r");
+	X509 *x509 = file ? PEM_read_bio_X509(file, NULL, no_passphrase, NULL) : NULL;
+
+	if (x509 && X509_cmp_current_time(X509_get0_notBefore(x509)) > 0)
+		validity = TLS_NOT_YET_VALID;
+	else if (x509 && X509_cmp_current_time(X509_get0_notAfter(x509)) < 0)
+		validity = TLS_EXPIRED;
+	X509_free(x509);
+	BIO_free(file);
+	ERR_clear_error();
+	return validity;
 }
 
 void tls_slot_free(struct tls_slot *slot)

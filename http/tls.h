@@ -39,11 +39,18 @@ struct tls_config {
 	const struct tls_policy *policy; /* NULL: tls_default_policy */
 };
 
+/* -EINVAL in words that name the file and the cure: for one that cannot be read or is no PEM, a key
+ * with a passphrase or of another certificate, two pairs with keys of one kind. An expired
+ * certificate is taken, since most BMCs do not look: tls_certificate_validity() tells. */
 int tls_slot_new(const struct tls_config *config, struct tls_slot **out, struct err *err);
 /* A new context from the files as they are now; on failure the old one stays. Tickets given before
  * go on to be taken, unless clients show certificates: then all are checked anew. */
 int tls_slot_reload(struct tls_slot *slot, const struct tls_config *config, struct err *err);
 void tls_slot_free(struct tls_slot *slot);
+
+enum tls_validity { TLS_VALID, TLS_NOT_YET_VALID, TLS_EXPIRED };
+/* Of the first certificate in `path`, now. One that cannot be read is valid: to load it tells. */
+enum tls_validity tls_certificate_validity(const char *path);
 
 /* Make dir/receiver-p256.{crt,key} and dir/receiver-rsa.{crt,key} when absent: self-signed, SANs
  * localhost, the host's name, its addresses; keys 0600, certificates 0644, ten years. Also

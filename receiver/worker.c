@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -196,6 +197,12 @@ static void identify_unknown(struct worker *worker, struct str peer, struct send
 	sender->flags = DELIVERY_UNVERIFIED;
 }
 
+/* A name that looks like a fingerprint is one somebody chose: it stands for no certificate. */
+static bool is_a_name(const char *text)
+{
+	return strncasecmp(text, SOURCE_FINGERPRINT, sizeof(SOURCE_FINGERPRINT) - 1) != 0;
+}
+
 /* By the client certificate, which the TLS layer has verified. */
 static const struct source *find_by_certificate(const struct source_set *set,
 						const struct http_request *request)
@@ -206,10 +213,11 @@ static const struct source *find_by_certificate(const struct source_set *set,
 
 	if (!http_request_certificate(request, &certificate))
 		return NULL;
-	snprintf(fingerprint, sizeof(fingerprint), "sha256:%s", certificate.sha256);
+	snprintf(fingerprint, sizeof(fingerprint), SOURCE_FINGERPRINT "%s", certificate.sha256);
 	source = source_set_by_certificate(set, str_of(fingerprint));
 	for (size_t i = 0; i < certificate.n_names && !source; i++)
-		source = source_set_by_certificate(set, str_of(certificate.names[i]));
+		if (is_a_name(certificate.names[i]))
+			source = source_set_by_certificate(set, str_of(certificate.names[i]));
 	return source;
 }
 

@@ -3,12 +3,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/limits.h"
+#include "event/source_set.h"
 #include "http/tls.h"
 #include "storage/limits.h"
 
@@ -166,6 +168,37 @@ static bool status_is_good(int64_t status)
 	return status == 200 || status == 201 || status == 202 || status == 204;
 }
 
+/* What a person copies from a tool has colons and may be cut short; it would match nothing. */
+static bool certificate_is_good(const char *certificate)
+{
+	const size_t n = sizeof(SOURCE_FINGERPRINT) - 1;
+
+	if (strncasecmp(certificate, SOURCE_FINGERPRINT, n) != 0)
+		return true; /* a name */
+	return strspn(certificate + n, "0123456789abcdefABCDEF") == 64 && certificate[n + 64] == '\0';
+}
+
+static int check_source(const struct config_source *source, struct err *err)
+{
+	if (!source->token && !source->address && !source->certificate)
+		return err_set(err, -EINVAL,
+			       "sources: '%s' needs a token, a certificate or an address",
+			       source->name);
+	if (source->token && !token_is_good(source->token))
+		return err_set(err, -EINVAL,
+			       "sources: the token of '%s' must be 8 to 128 characters of a-z2-7",
+			       source->name);
+	if (source->certificate && !certificate_is_good(source->certificate))
+		return err_set(err, -EINVAL,
+			       "sources: the certificate of '%s' must be '" SOURCE_FINGERPRINT
+			       "' and 64 hex digits without colons, or a name",
+			       source->name);
+	if (source->reply_status != 0 && !status_is_good(source->reply_status))
+		return err_set(err, -EINVAL,
+			       "sources: reply_status of '%s': 200, 201, 202 or 204", source->name);
+	return 0;
+}
+
 /* What no single key can know. */
 static int check(const struct config *config, struct err *err)
 {
@@ -192,22 +225,14 @@ static int check(const struct config *config, struct err *err)
 		return err_set(err, -EINVAL,
 			       "receiver.listen: at least one address, here or in receiver.listen_plain");
 	for (size_t i = 0; i < config->sources.n; i++) {
-		const struct config_source *source = &sources[i];
+		int r = check_source(&sources[i], err);
 
-		if (!source->token && !source->address && !source->certificate)
-			return err_set(err, -EINVAL,
-				       "sources: '%s' needs a token, a certificate or an address",
-				       source->name);
-		if (source->token && !token_is_good(source->token))
-			return err_set(err, -EINVAL,
-				       "sources: the token of '%s' must be 8 to 128 characters of a-z2-7",
-				       source->name);
-		if (source->reply_status != 0 && !status_is_good(source->reply_status))
-			return err_set(err, -EINVAL,
-				       "sources: reply_status of '%s': 200, 201, 202 or 204", source->name);
+		if (r < 0)
+			return r;
 		for (size_t k = 0; k < i; k++)
-			if (strcmp(sources[k].name, source->name) == 0)
-				return err_set(err, -EINVAL, "sources: '%s' is there twice", source->name);
+			if (strcmp(sources[k].name, sources[i].name) == 0)
+				return err_set(err, -EINVAL, "sources: '%s' is there twice",
+					       sources[i].name);
 	}
 	return 0;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "http/tls.h"
 #include "service/config.h"
@@ -99,6 +100,33 @@ static int load_all(const struct config *config, struct doors *doors, struct err
 	return r;
 }
 
+static void report_dates(const struct config_maps *configured, const char *key)
+{
+	const struct config_certificate *pairs = configured->items;
+
+	for (size_t i = 0; i < configured->n; i++) {
+		enum tls_validity validity = tls_certificate_validity(pairs[i].certificate);
+
+		if (validity == TLS_EXPIRED)
+			log_error("service",
+				  "certificate expired, clients that look refuse it: put a new one in "
+				  "its place and reload",
+				  LOG_T("file", pairs[i].certificate), LOG_T("key", key));
+		else if (validity == TLS_NOT_YET_VALID)
+			log_error("service",
+				  "certificate not valid yet, clients that look refuse it: set the "
+				  "clock or put another in its place and reload",
+				  LOG_T("file", pairs[i].certificate), LOG_T("key", key));
+	}
+}
+
+/* A door behind an expired certificate is better than none: said, and served. */
+static void report_validity(const struct config *config)
+{
+	report_dates(&config->receiver_certificates, "receiver.tls.certificates");
+	report_dates(&config->api_certificates, "api.tls.certificates");
+}
+
 static int probe_all(const struct config_list *addresses, const char *key, struct err *err)
 {
 	for (size_t i = 0; i < addresses->n; i++) {
@@ -179,6 +207,7 @@ int doors_open(const struct config *config, struct doors *out, struct err *err)
 		doors_fini(&doors);
 		return r;
 	}
+	report_validity(config);
 	list_receiver(config, &doors);
 	list_api(config, &doors);
 	*out = doors;
@@ -187,7 +216,11 @@ int doors_open(const struct config *config, struct doors *out, struct err *err)
 
 int doors_reload(struct doors *doors, const struct config *config, struct err *err)
 {
-	return load_all(config, doors, err);
+	int r = load_all(config, doors, err);
+
+	if (r == 0)
+		report_validity(config);
+	return r;
 }
 
 void doors_fini(struct doors *doors)

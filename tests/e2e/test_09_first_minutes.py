@@ -11,7 +11,9 @@ def test_run_prints_lines_that_work_when_pasted(state_dir):
     env = dict(os.environ, STATE_DIR=str(state_dir))
     run = subprocess.Popen([str(house.ROOT / "scripts/run"), "--set", f"receiver.listen=127.0.0.1:{ports[0]}",
                             "--set", f"api.listen=127.0.0.1:{ports[1]}"], cwd=house.ROOT, env=env,
-                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                           # A test run in the background was started with Ctrl-C ignored.
+                           preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     try:
         printed = []
         while "Ctrl-C" not in (line := run.stdout.readline()):

@@ -17,11 +17,11 @@ IDLE = 10000 if os.environ.get("RFEVENTD_SLOW") else 600
 PER_ADDRESS = 200  # below the receiver's cap of one address
 
 
-def make_certificate(folder, name):
+def make_certificate(folder, name, dns=None):
     """A self-signed certificate and its key."""
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
                     "-nodes", "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.crt",
-                    "-days", "2", "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}.example"],
+                    "-days", "2", "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{dns or name + '.example'}"],
                    check=True, capture_output=True)
     return folder / f"{name}.crt", folder / f"{name}.key"
 
@@ -60,8 +60,10 @@ def certified(new_service, state_dir):
     fingerprint = subprocess.run(
         ["openssl", "x509", "-in", pairs["n2"][0], "-noout", "-fingerprint", "-sha256"],
         check=True, capture_output=True, text=True).stdout.split("=")[1].strip().replace(":", "")
+    # Whose name is the fingerprint of another.
+    pairs["spoof"] = make_certificate(folder, "spoof", f"sha256:{fingerprint.lower()}")
     ca = folder / "ca.crt"
-    ca.write_text("".join(pairs[name][0].read_text() for name in ("n1", "n2", "n3")))
+    ca.write_text("".join(pairs[name][0].read_text() for name in ("n1", "n2", "n3", "spoof")))
     sources = [{"name": "rack7-n1", "certificate": "N1.example"},
                {"name": "rack7-n2", "certificate": f"sha256:{fingerprint}"}]
     service = new_service(sets=[f"receiver.tls.client_ca={ca}", f"sources={json.dumps(sources)}"])
@@ -74,8 +76,9 @@ def test_certificate_names_the_source(certified):
     for name in ("n1", "n2"):
         with connect(service.port, client_context(service, pairs[name])) as sock:
             assert exchange(sock, "/events", event_body()) == 200
-    with connect(service.port, client_context(service, pairs["n3"])) as sock:
-        assert exchange(sock, "/events", event_body()) == 401  # verified, but nobody's
+    for name in ("n3", "spoof"):
+        with connect(service.port, client_context(service, pairs[name])) as sock:
+            assert exchange(sock, "/events", event_body()) == 401  # verified, but nobody's
     with connect(service.port, client_context(service)) as sock:
         assert exchange(sock, "/events", event_body()) == 401
         assert exchange(sock, f"/events/{service.token}", event_body()) == 200

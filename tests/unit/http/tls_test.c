@@ -287,6 +287,36 @@ static bool resumes(const struct door *door, SSL_CTX *context, SSL_SESSION *sess
 	return reused;
 }
 
+static int n_tickets;
+
+static int count_ticket(SSL *ssl, SSL_SESSION *session)
+{
+	n_tickets++;
+	return 0;
+}
+
+/* More than one would be work for nothing: a BMC has one connection. */
+static void test_one_ticket(void **state)
+{
+	static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
+	struct door door;
+
+	door_open(&door, &http_default_limits, slot);
+	for (size_t i = 0; i < ARRAY_LEN(versions); i++) {
+		SSL_CTX *context = client_context();
+
+		SSL_CTX_set_max_proto_version(context, versions[i]);
+		SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT |
+								SSL_SESS_CACHE_NO_INTERNAL);
+		SSL_CTX_sess_set_new_cb(context, count_ticket);
+		n_tickets = 0;
+		SSL_SESSION_free(get_session(&door, context));
+		assert_int_equal(n_tickets, 1);
+		SSL_CTX_free(context);
+	}
+	door_close(&door);
+}
+
 /* A ticket is good at every worker, and after a reload. */
 static void test_tickets_travel(void **state)
 {
@@ -539,14 +569,18 @@ static void test_handshakes_wait_for_requests(void **state)
 	SSL_CTX_free(context);
 }
 
-/* Peers that stop in the middle of a record, or never read: the others do not notice. */
+/* Peers that stop in the middle of a handshake or a record, or never read: the others do not notice. */
 static void test_stalled_peers(void **state)
 {
 	SSL_CTX *context = client_context();
-	struct client half, deaf, live;
+	struct client begun, half, deaf, live;
+	struct strbuf hello;
 	struct door door;
 
 	door_open(&door, &http_default_limits, slot);
+	prepare_hello(&begun, &door, context, &hello);
+	assert_int_equal(send(begun.fd, hello.p, hello.len / 2, 0), hello.len / 2);
+	strbuf_fini(&hello);
 	assert_int_equal(client_open_tls(&half, &door, context), 1);
 	assert_int_equal(send(half.fd, "\x17\x03\x03\x40\x00half", 9, 0), 9);
 	assert_int_equal(client_open_tls(&deaf, &door, context), 1);
@@ -557,6 +591,7 @@ static void test_stalled_peers(void **state)
 		client_say(&live, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
 		assert_int_equal(client_answer(&live, NULL, 0), 200);
 	}
+	client_close(&begun);
 	client_close(&half);
 	client_close(&deaf);
 	client_close(&live);
@@ -666,6 +701,7 @@ int main(void)
 		cmocka_unit_test(test_ticket_resumes),
 		cmocka_unit_test(test_big_bodies_both_ways),
 		cmocka_unit_test(test_strangers),
+		cmocka_unit_test(test_one_ticket),
 		cmocka_unit_test(test_tickets_travel),
 		cmocka_unit_test(test_old_tls),
 		cmocka_unit_test(test_client_certificates),

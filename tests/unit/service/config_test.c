@@ -46,6 +46,10 @@ static const struct {
 	{ "sources=[{name: a}]", "'a' needs a token" },
 	{ "sources=[{name: a, token: abcdefgh}, {name: a, token: abcdefgi}]", "twice" },
 	{ "sources=[{token: abcdefgh}]", "name" },
+	{ "sources=[{name: a, certificate: 'sha256:AB:CD'}]", "without colons" },
+	{ "sources=[{name: a, certificate: 'SHA256:abcd'}]", "64 hex digits" },
+	{ "receiver.tls.listeners=[{address: '127.0.0.1:1', min_version: '1.1'}]",
+	  "security_level 0" },
 	{ "log.level=loud", "log.level" },
 	{ "receiver.workers=-1", "receiver.workers" },
 };
@@ -77,11 +81,30 @@ static void test_lists_from_the_command_line(void **state)
 	config_free(config_keys, &config);
 }
 
+static void test_certificates_of_sources(void **state)
+{
+	static const char *const sets[] = {
+		"sources=[{name: a, certificate: 'sha256:"
+		"00112233445566778899aabbCCDDEEFF00112233445566778899aabbccddeeff'}]",
+		"sources=[{name: a, certificate: rack7-n12.example}]",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(sets); i++) {
+		struct config config;
+		struct err err = { "" };
+
+		if (config_load(NULL, &sets[i], 1, &config, &err) < 0)
+			fail_msg("%s", err.text);
+		config_free(config_keys, &config);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults_are_the_contract),
 		cmocka_unit_test(test_what_cannot_be_is_refused_by_name),
+		cmocka_unit_test(test_certificates_of_sources),
 		cmocka_unit_test(test_lists_from_the_command_line),
 	};
 
