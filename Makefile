@@ -4,6 +4,7 @@
 # ROOM_… allows; `make lint` checks that, and each unit test links only the rooms below it.
 
 SHELL := /bin/bash
+comma := ,
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -67,6 +68,9 @@ OBJ_room = $(patsubst %.c,$(BUILD)/%.o,$(call SRC_room,$(1)))
 DEPFILES := $(foreach room,$(ROOMS),$(patsubst %.o,%.d,$(call OBJ_room,$(room))))
 
 DAEMON_LIBS := $(call pkg_libs,$(PKGS)) -lcrypt -lm
+# Deliveries are made on one thread and freed on another, which glibc's allocator pays for with a fifth
+# of the daemon's CPU. Without the library, or under a sanitizer, which brings its own: glibc's.
+MALLOC_LIBS := $(if $(SANITIZE),,$(if $(call pkg_libs,jemalloc),-Wl$(comma)--no-as-needed $(call pkg_libs,jemalloc)))
 CLI_LIBS := $(DAEMON_LIBS)
 
 .PHONY: all build help deps run demo soak test check check-asan check-tsan fuzz e2e lint fmt install clean
@@ -103,7 +107,7 @@ DAEMON_ROOMS := $(filter-out cli,$(call reverse,$(ROOMS)))
 $(BUILD)/rfeventd: $(call archives,$(DAEMON_ROOMS))
 	$(call say,LD $@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(BUILD)/service/main.o \
-		-Wl,--start-group $^ -Wl,--end-group $(DAEMON_LIBS)
+		-Wl,--start-group $^ -Wl,--end-group $(DAEMON_LIBS) $(MALLOC_LIBS)
 
 CLI_ROOMS := cli $(call reverse,$(ROOM_cli))
 $(BUILD)/rfevent: $(call archives,$(CLI_ROOMS))
@@ -226,8 +230,8 @@ check-tsan: ## unit tests under ThreadSanitizer
 
 
 # --- packages --------------------------------------------------------------------------------
-DEPS_BUILD := gcc make python3 pkg-config libc6-dev libyaml-dev libssl-dev libjansson-dev libicu-dev libnghttp2-dev \
-	libpq-dev libwebsockets-dev libcurl4-openssl-dev libcrypt-dev postgresql
+DEPS_BUILD := gcc make python3 pkg-config libc6-dev libyaml-dev libssl-dev libjansson-dev libicu-dev libjemalloc-dev \
+	libnghttp2-dev libpq-dev libwebsockets-dev libcurl4-openssl-dev libcrypt-dev postgresql
 DEPS_TEST := libcmocka-dev python3-pytest python3-httpx python3-h2 python3-h11 python3-psycopg2 python3-websockets \
 	curl openssl nodejs procps
 DEPS_BENCH := nginx-light libnginx-mod-http-echo valgrind

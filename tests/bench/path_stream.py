@@ -14,7 +14,7 @@ from nginx import free_ports, make_certificate
 
 CLIENTS, MANY = 100, 1000
 PROBES_A_SECOND = 100
-MODERATE = 400  # events a second beside the probes
+MODERATE = 100  # events a second beside the probes
 SECONDS = 4.0
 FANOUT_RATE = {CLIENTS: 1000, MANY: 100}  # events a second
 
