@@ -146,7 +146,8 @@ const struct config_key config_keys[] = {
 	{ .name = "registries.path", .type = CONFIG_LIST, AT(registries_path), .reload = true,
 	  .help = "folders with message registries, besides the shipped ones and state_dir/registries" },
 	{ .name = "translations.path", .type = CONFIG_LIST, AT(translations_path), .reload = true,
-	  .help = "folders with translations (<language>/<Prefix>.json), besides the shipped ones and state_dir/translations" },
+	  .help = "folders with translations (<language>/<Prefix>.json), besides the shipped ones "
+		  "and state_dir/translations" },
 	{ .name = "translations.default_language", .type = CONFIG_TEXT, AT(default_language),
 	  .initial = "en", .help = "served to readers who ask for no language that there is" },
 	{ .name = "sources", .type = CONFIG_MAPS, AT(sources), .fields = source_keys,
