@@ -30,6 +30,13 @@ static const struct exchange exchanges[] = {
 	  "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
 	  "2\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
 	  200, "abc", false },
+	{ "chunks with extensions and trailers",
+	  "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+	  "2;a=b\r\nab\r\n01\r\nc\r\n0;z\r\nX: y\r\nZ:\r\n\r\n",
+	  200, "abc", false },
+	{ "an upgrade not taken",
+	  "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n", 200, "",
+	  false },
 	{ "no content", "GET /none HTTP/1.1\r\nHost: h\r\n\r\n", 204, "", false },
 	{ "IPv4 is IPv4", "GET /peer HTTP/1.1\r\nHost: h\r\n\r\n", 200, "127.0.0.1", false },
 	{ "close", "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", 200, "", true },
@@ -59,9 +66,26 @@ static const struct exchange exchanges[] = {
 	{ "chunk over the cap",
 	  "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n", 413, NULL,
 	  true },
+	{ "not a trailer",
+	  "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nx y\r\n\r\n", 400,
+	  NULL, true },
 	{ "unknown expectation", "GET / HTTP/1.1\r\nHost: h\r\nExpect: x\r\n\r\n", 417, NULL,
 	  true },
 };
+
+/* In two pieces, or byte by byte when `split` is 0. A door that has said no takes no more. */
+static void send_split(struct client *client, const char *request, size_t split)
+{
+	size_t n = strlen(request);
+
+	for (size_t at = 0, piece; at < n; at += piece) {
+		piece = split == 0 ? 1 : at == 0 ? split : n - at;
+		if (send(client->fd, request + at, piece, MSG_NOSIGNAL) < 0)
+			return;
+		if (at + piece < n)
+			usleep(200);
+	}
+}
 
 static void check_exchange(struct door *door, const struct exchange *e, size_t split)
 {
@@ -70,11 +94,7 @@ static void check_exchange(struct door *door, const struct exchange *e, size_t s
 	int status;
 
 	client_open(&client, door);
-	client_send(&client, e->request, split);
-	if (split < strlen(e->request)) {
-		usleep(200);
-		client_say(&client, e->request + split);
-	}
+	send_split(&client, e->request, split);
 	status = client_answer(&client, body, sizeof(body));
 	if (status != e->status)
 		fail_msg("%s at %zu: %d", e->name, split, status);
@@ -109,9 +129,37 @@ static void test_split_everywhere(void **state)
 	struct door door;
 
 	door_open(&door, &limits, NULL);
-	for (size_t i = 0; i < 12; i++)
-		for (size_t split = 1; split < strlen(exchanges[i].request); split++)
+	for (size_t i = 0; i < ARRAY_LEN(exchanges); i++)
+		for (size_t split = 0; split < strlen(exchanges[i].request); split++)
 			check_exchange(&door, &exchanges[i], split);
+	door_close(&door);
+}
+
+/* Two requests behind one another, and one whose body waits for 100 Continue. */
+static void test_pairs_split_everywhere(void **state)
+{
+	static const char pair[] = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc"
+				   "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n"
+				   "Expect: 100-continue\r\n\r\n2\r\nde\r\n0\r\n\r\n";
+	struct client client;
+	struct door door;
+	char body[64];
+
+	door_open(&door, &limits, NULL);
+	for (size_t split = 0; split < sizeof(pair) - 1; split++) {
+		int status;
+
+		client_open(&client, &door);
+		send_split(&client, pair, split);
+		assert_int_equal(client_answer(&client, body, sizeof(body)), 200);
+		assert_string_equal(body, "abc");
+		status = client_answer(&client, body, sizeof(body));
+		if (status == 100) /* the body was not at hand yet */
+			status = client_answer(&client, body, sizeof(body));
+		assert_int_equal(status, 200);
+		assert_string_equal(body, "de");
+		client_close(&client);
+	}
 	door_close(&door);
 }
 
@@ -576,6 +624,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_exchanges, reset_limits),
 		cmocka_unit_test_setup(test_split_everywhere, reset_limits),
+		cmocka_unit_test_setup(test_pairs_split_everywhere, reset_limits),
 		cmocka_unit_test_setup(test_head_has_length_without_body, reset_limits),
 		cmocka_unit_test_setup(test_pipelined_answers_keep_order, reset_limits),
 		cmocka_unit_test_setup(test_many_pipelined, reset_limits),
