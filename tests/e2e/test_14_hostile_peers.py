@@ -297,14 +297,20 @@ def test_broken_frames(shared_service, data, code):
             assert goaway_code(sock) == code
 
 
-def test_frames_on_a_stream_that_is_over(shared_service):
-    with connect(shared_service) as sock:
-        start_http2(sock)
-        sock.sendall(headers_frame(1, headers_block("/none", "GET"), ("END_HEADERS", "END_STREAM")))
-        time.sleep(0.2)
-        sock.sendall(frames.DataFrame(1, data=b"late").serialize())
-        assert goaway_code(sock) in (None, 5)  # STREAM_CLOSED, or the stream's own reset
-    assert shared_service.post(event_body()).status_code == 200
+@pytest.mark.parametrize("path", ["/none", "/events/aaaaaaaaaaaaaaaa"])
+def test_data_on_a_stream_that_is_over(shared_service, path):
+    """It changes nothing: one answer, and the connection is refused (STREAM_CLOSED) or goes on."""
+    for pause in (0, 0.2):
+        with connect(shared_service) as sock:
+            start_http2(sock)
+            sock.sendall(headers_frame(1, headers_block(path, "GET"), ("END_HEADERS", "END_STREAM")))
+            time.sleep(pause)
+            sock.sendall(frames.DataFrame(1, data=b"late").serialize() * 3)
+            sock.sendall(frames.PingFrame(0, opaque_data=b"stillfor").serialize())
+            said = said_frames(rest(sock, 1))
+            assert sum(isinstance(f, frames.HeadersFrame) for f in said) == 1
+            codes = [f.error_code for f in said if isinstance(f, (frames.GoAwayFrame, frames.RstStreamFrame))]
+            assert codes == [5] or (codes == [] and any(isinstance(f, frames.PingFrame) for f in said))
 
 
 def test_preface_garbage(shared_service):
