@@ -489,17 +489,6 @@ static int on_data(nghttp2_session *frames, uint8_t flags, int32_t id, const uin
 /* --- frames
  * ---------------------------------------------------------------------------------------- */
 
-/* Our PING came back: the peer has read that no new streams are wanted. */
-static void on_ping_answered(struct connection *connection)
-{
-	nghttp2_session *frames = connection->http2->frames;
-
-	if (connection->http2->draining)
-		nghttp2_submit_goaway(frames, NGHTTP2_FLAG_NONE,
-				      nghttp2_session_get_last_proc_stream_id(frames),
-				      NGHTTP2_NO_ERROR, NULL, 0);
-}
-
 /* Whether one more reset is too many. */
 static bool too_many_resets(struct http2_session *session)
 {
@@ -513,6 +502,17 @@ static bool too_many_resets(struct http2_session *session)
 			session->n_resets = HTTP2_RESETS_BURST;
 	}
 	return session->n_resets-- <= 0;
+}
+
+/* Our PING came back: the peer has read that no new streams are wanted. */
+static void on_ping_answered(struct connection *connection)
+{
+	nghttp2_session *frames = connection->http2->frames;
+
+	if (connection->http2->draining)
+		nghttp2_submit_goaway(frames, NGHTTP2_FLAG_NONE,
+				      nghttp2_session_get_last_proc_stream_id(frames),
+				      NGHTTP2_NO_ERROR, NULL, 0);
 }
 
 /* Floods are counted here: which nghttp2 counts what is a matter of its back-ports. */
@@ -564,8 +564,15 @@ static int on_bad_frame(nghttp2_session *frames, const nghttp2_frame *frame, int
 
 static int on_sent(nghttp2_session *frames, const nghttp2_frame *frame, void *ctx)
 {
+	struct connection *connection = ctx;
 	struct http2_stream *stream;
 
+	/* A stream that the peer made us reset costs what one costs that it reset itself. */
+	if (frame->hd.type == NGHTTP2_RST_STREAM &&
+	    frame->rst_stream.error_code != NGHTTP2_NO_ERROR &&
+	    frame->rst_stream.error_code != NGHTTP2_REFUSED_STREAM &&
+	    too_many_resets(connection->http2))
+		connection->http2->flooded = true;
 	if ((frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) ||
 	    !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
 		return 0;
@@ -735,6 +742,11 @@ static void fill(struct connection *connection)
 	    !connection->more_output) {
 		nghttp2_session_terminate_session(session->frames, NGHTTP2_NO_ERROR);
 		put_frames(connection);
+	}
+	if (session->flooded) {
+		nghttp2_session_terminate_session(session->frames, NGHTTP2_ENHANCE_YOUR_CALM);
+		put_frames(connection);
+		connection->closing = connection->linger = true;
 	}
 	if (!nghttp2_session_want_read(session->frames) &&
 	    !nghttp2_session_want_write(session->frames))

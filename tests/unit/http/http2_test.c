@@ -716,7 +716,7 @@ static void test_hpack_bomb(void **state)
 	get_with(peer, many, 64);
 	while ((n = nghttp2_session_mem_send(peer->session, &p)) > 0)
 		if (send(peer->client.fd, p, (size_t)n, MSG_NOSIGNAL) < 0)
-			break; /* the door has closed */
+			break;  /* the door has closed */
 	peer_wait_closed(peer); /* what it still had to say may cost it the GOAWAY */
 	for (int i = 0; i < 100 && metric_read(METRIC_HTTP_CONNECTIONS, "test") > 0; i++)
 		usleep(20000);
@@ -726,9 +726,11 @@ static void test_hpack_bomb(void **state)
 	door_close(&door);
 }
 
-/* As many resets as a burst may have, then one more. */
-static void test_reset_flood(void **state)
+/* Streams that end by a reset, as many as a burst may have and then more: sent by the peer, or by
+ * us because the peer broke a rule of that stream alone (a window past its end). */
+static void flood_resets(const char *frames, size_t n_frames, size_t second)
 {
+	char pair[64];
 	struct client client;
 	struct door door;
 	bool ended = false;
@@ -736,19 +738,31 @@ static void test_reset_flood(void **state)
 	door_open(&door, &limits, NULL);
 	client_open(&client, &door);
 	client_send(&client, preface, sizeof(preface) - 1);
+	memcpy(pair, frames, n_frames);
 	for (int i = 0; i < 2 * HTTP2_RESETS_BURST && !ended; i++) {
-		/* HEADERS of three indexed fields, then RST_STREAM of it. */
-		char pair[] = "\0\0\3\1\5\0\0\0\0\x82\x84\x86"
-			      "\0\0\4\3\0\0\0\0\0\0\0\0\x8";
 		int id = 2 * i + 1;
 
-		pair[7] = pair[19] = (char)(id >> 8);
-		pair[8] = pair[20] = (char)id;
-		ended = send(client.fd, pair, sizeof(pair) - 1, MSG_NOSIGNAL) < 0;
+		pair[7] = pair[second + 7] = (char)(id >> 8);
+		pair[8] = pair[second + 8] = (char)id;
+		ended = send(client.fd, pair, n_frames, MSG_NOSIGNAL) < 0;
+		if (i % 64 == 63) /* more at once are refused as too many streams, which is cheap */
+			usleep(3000);
 	}
 	assert_int_equal(goaway_code(&client), NGHTTP2_ENHANCE_YOUR_CALM);
 	client_close(&client);
 	door_close(&door);
+}
+
+static void test_reset_flood(void **state)
+{
+	/* HEADERS of three indexed fields, then RST_STREAM or WINDOW_UPDATE of the same stream. */
+	static const char reset[] = "\0\0\3\1\5\0\0\0\0\x82\x84\x86"
+				    "\0\0\4\3\0\0\0\0\0\0\0\0\x8";
+	static const char window[] = "\0\0\3\1\4\0\0\0\0\x83\x84\x86"
+				     "\0\0\4\x8\0\0\0\0\0\x7f\xff\xff\xff";
+
+	flood_resets(reset, sizeof(reset) - 1, 12);
+	flood_resets(window, sizeof(window) - 1, 12);
 }
 
 /* Answers that nobody takes are not heaped up. */
