@@ -1,0 +1,43 @@
+"""One log, each reader in its own language."""
+import json
+
+import house
+from house import ENTRIES, event_body, wait_for
+
+
+def words(service, language):
+    answer = service.get(f"{ENTRIES}?$orderby=Id%20asc",
+                         headers={"Accept": "application/x-ndjson", "Accept-Language": language})
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+def test_readers_of_one_log(service):
+    english = json.loads((house.ROOT / "registries/standard/Power.json").read_text())["Messages"]
+    japanese = json.loads((house.ROOT / "translations/ja/Power.json").read_text())["Messages"]
+    key = "PowerSupplyFailed"
+    streams = {language: service.stream(subscribe={"type": "subscribe", "after": "live", "language": language})
+               for language in ("ja-JP", "fr, en;q=0.5")}
+    wait_for(lambda: all(stream.of("caught_up") for stream in streams.values()), what="both streams live")
+    assert service.post(event_body(MessageId=f"Power.1.2.{key}", MessageArgs=["PSU 2"])).status_code == 200
+    # Its own words, and arguments the wrong way round: what it says decides.
+    text = "Voltage too high: sensor 'P12V' reads 13.1 V, over its upper critical threshold of 12.6 V."
+    assert service.post(event_body(MessageId="Power.1.2.VoltageAboveUpperCriticalThreshold", Message=text,
+                                   MessageArgs=["12.6", "13.1", "P12V"])).status_code == 200
+    service.wait_entries(2)
+
+    ja, en = words(service, "ja"), words(service, "en")
+    assert [entry["language"] for entry in ja] == ["ja", "ja"]
+    assert ja[0]["Message"] == japanese[key]["Message"].replace("%1", "PSU 2")
+    assert ja[0]["Resolution"] == japanese[key]["Resolution"]
+    assert en[0]["Message"] == english[key]["Message"].replace("%1", "PSU 2")
+    assert en[1]["Message"] == text
+    voltage = japanese["VoltageAboveUpperCriticalThreshold"]["Message"]
+    assert ja[1]["Message"] == voltage.replace("%1", "P12V").replace("%2", "13.1").replace("%3", "12.6")
+    assert words(service, "zh-TW")[0]["language"] == "en"
+
+    heard = {language: stream.wait_events(2) for language, stream in streams.items()}
+    assert [e["Message"] for e in heard["ja-JP"]] == [e["Message"] for e in ja]
+    assert [e["Message"] for e in heard["fr, en;q=0.5"]] == [e["Message"] for e in en]
+    assert [e["seq"] for e in heard["ja-JP"]] == [e["seq"] for e in heard["fr, en;q=0.5"]]
+    for stream in streams.values():
+        stream.close()
