@@ -1,5 +1,7 @@
 """One log, each reader in its own language."""
 import json
+import re
+import unicodedata
 
 import house
 from house import ENTRIES, event_body, wait_for
@@ -41,3 +43,21 @@ def test_readers_of_one_log(service):
     assert [e["seq"] for e in heard["ja-JP"]] == [e["seq"] for e in heard["fr, en;q=0.5"]]
     for stream in streams.values():
         stream.close()
+
+
+def test_a_shipped_language_is_complete():
+    """Every message and resolution of every shipped registry, with the same placeholders, in NFC."""
+    languages = sorted(path.name for path in (house.ROOT / "translations").iterdir() if path.is_dir())
+    assert {"de", "ja"} <= set(languages)
+    for file in (house.ROOT / "registries/standard").glob("*.json"):
+        english = json.loads(file.read_text())["Messages"]
+        for language in languages:
+            text = (house.ROOT / "translations" / language / file.name).read_text()
+            assert unicodedata.is_normalized("NFC", text)
+            translated = json.loads(text)
+            assert translated["Language"] == language
+            assert list(translated["Messages"]) == list(english), (language, file.name)
+            for key, message in translated["Messages"].items():
+                assert message["Message"].strip() and message["Resolution"].strip(), (language, key)
+                found, wanted = (sorted(set(re.findall(r"%\d+", m["Message"]))) for m in (message, english[key]))
+                assert found == wanted, (language, file.name, key)
