@@ -50,7 +50,6 @@ bool http_request_certificate(const struct http_request *request, struct http_ce
 	unsigned int n = 0;
 	X509 *x509 = ssl ? SSL_get0_peer_certificate(ssl) : NULL;
 
-	*out = (struct http_certificate){ .n_names = 0 };
 	if (!x509 || SSL_get_verify_result(ssl) != X509_V_OK ||
 	    X509_digest(x509, EVP_sha256(), hash, &n) != 1 || n != 32)
 		return false;
@@ -58,6 +57,8 @@ bool http_request_certificate(const struct http_request *request, struct http_ce
 		out->sha256[2 * i] = digits[hash[i] >> 4];
 		out->sha256[2 * i + 1] = digits[hash[i] & 15];
 	}
+	out->sha256[64] = '\0';
+	out->n_names = 0;
 	add_common_name(out, x509);
 	add_dns_names(out, x509);
 	return true;

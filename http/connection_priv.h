@@ -205,6 +205,8 @@ void connection_handshake(struct connection *connection); /* likewise */
 struct http_request *request_new(struct connection *connection); /* not yet in the queue */
 void request_enqueue(struct http_request *request);
 void request_dequeue(struct http_request *request);
+/* Answer with a Redfish error of our own, as what a peer that broke a rule or a cap is told. */
+void request_refuse(struct http_request *request, int status, const char *words);
 /* Give back the memory; the request is in no queue. */
 void request_recycle(struct http_request *request);
 /* Views into the `n` bytes at `from` now look to `to`. */

@@ -81,25 +81,15 @@ static void answer(struct http_request *request, int status, const struct http_h
 /* The peer broke a rule or a cap: say so behind the answers it is still owed, and close. */
 static void fail(struct connection *connection, int status, const char *words)
 {
-	static const struct http_header headers[] = {
-		{ { "Content-Type", 12 }, { "application/json;charset=utf-8", 30 } },
-		{ { "OData-Version", 13 }, { "4.0", 3 } },
-		{ { "Retry-After", 11 }, { "5", 1 } },
-	};
 	struct http_request *request = connection->http1.reading;
-	struct strbuf body;
 
 	if (!request) {
 		request = request_new(connection);
 		request->head = (struct http1_head){ .method = HTTP_OTHER, .minor = 1 };
 		request_enqueue(request);
 	}
-	server_report(connection->server, REPORT_BAD_REQUEST);
 	request->close = connection->linger = true;
-	strbuf_init(&body, 4096);
-	http_error_body(&body, words);
-	answer(request, status, headers, status == 503 ? 3 : 2, strbuf_str(&body));
-	strbuf_fini(&body);
+	request_refuse(request, status, words);
 }
 
 /* --- requests

@@ -230,19 +230,8 @@ static void answer(struct http_request *request, int status, const struct http_h
 /* The peer broke a rule or a cap: say so, and read no more of this stream. */
 static void fail(struct http2_stream *stream, int status, const char *words)
 {
-	static const struct http_header headers[] = {
-		{ { "Content-Type", 12 }, { "application/json;charset=utf-8", 30 } },
-		{ { "OData-Version", 13 }, { "4.0", 3 } },
-		{ { "Retry-After", 11 }, { "5", 1 } },
-	};
-	struct strbuf body;
-
-	server_report(stream->connection->server, REPORT_BAD_REQUEST);
 	stream->reset = true;
-	strbuf_init(&body, 4096);
-	http_error_body(&body, words);
-	answer(stream->request, status, headers, status == 503 ? 3 : 2, strbuf_str(&body));
-	strbuf_fini(&body);
+	request_refuse(stream->request, status, words);
 }
 
 /* --- heads
@@ -698,14 +687,20 @@ static void put_frames(struct connection *connection)
 	connection->more_output = n > 0;
 }
 
+/* The last frame of the session, a GOAWAY with `code`, and what is to go before it. */
+static void put_goaway(struct connection *connection, uint32_t code)
+{
+	nghttp2_session_terminate_session(connection->http2->frames, code);
+	put_frames(connection);
+}
+
 /* Nothing more is wanted of this peer: it is told why, if it listens. */
 static void leave(struct connection *connection)
 {
-	struct http2_session *session = connection->http2;
-
-	if (session->flooded)
-		nghttp2_session_terminate_session(session->frames, NGHTTP2_ENHANCE_YOUR_CALM);
-	put_frames(connection);
+	if (connection->http2->flooded)
+		put_goaway(connection, NGHTTP2_ENHANCE_YOUR_CALM);
+	else
+		put_frames(connection);
 	if (!connection->blocked)
 		connection_flush(connection);
 	connection_close(connection);
@@ -739,17 +734,12 @@ static void fill(struct connection *connection)
 
 	put_frames(connection);
 	if (session->draining && connection->n_requests == 0 && connection->n_held == 0 &&
-	    !connection->more_output) {
-		nghttp2_session_terminate_session(session->frames, NGHTTP2_NO_ERROR);
-		put_frames(connection);
-	}
-	if (session->flooded) {
-		nghttp2_session_terminate_session(session->frames, NGHTTP2_ENHANCE_YOUR_CALM);
-		put_frames(connection);
-		connection->closing = connection->linger = true;
-	}
-	if (!nghttp2_session_want_read(session->frames) &&
-	    !nghttp2_session_want_write(session->frames))
+	    !connection->more_output)
+		put_goaway(connection, NGHTTP2_NO_ERROR);
+	if (session->flooded)
+		put_goaway(connection, NGHTTP2_ENHANCE_YOUR_CALM);
+	if (session->flooded || (!nghttp2_session_want_read(session->frames) &&
+				 !nghttp2_session_want_write(session->frames)))
 		connection->closing = connection->linger = true;
 }
 
@@ -806,55 +796,4 @@ const struct protocol_ops http2_ops = {
 	.answer = answer,
 	.on_time_out = on_time_out,
 	.fini = fini,
-};
-
-/* --- the first bytes of a plain connection
- * --------------------------------------------------------- */
-
-static void preface_on_input(struct connection *connection)
-{
-	const char *p = connection->block ? connection->block->data + connection->in_at : "";
-	size_t n = connection->in_end - connection->in_at;
-	bool whole = n >= NGHTTP2_CLIENT_MAGIC_LEN;
-
-	if (whole)
-		n = NGHTTP2_CLIENT_MAGIC_LEN;
-	if (memcmp(p, NGHTTP2_CLIENT_MAGIC, n) != 0 || (connection->eof && !whole))
-		connection->protocol = &http1_ops;
-	else if (whole)
-		http2_begin(connection); /* which reads the preface again */
-	else
-		return;
-	connection->protocol->on_input(connection);
-}
-
-static bool preface_must_pause(const struct connection *connection)
-{
-	return false;
-}
-
-static enum connection_phase preface_phase(const struct connection *connection)
-{
-	return PHASE_HEAD;
-}
-
-static void preface_on_time_out(struct connection *connection)
-{
-	connection->protocol = &http1_ops;
-	connection->protocol->on_time_out(connection);
-}
-
-static void preface_fini(struct connection *connection)
-{
-	(void)connection; /* it holds nothing */
-}
-
-const struct protocol_ops preface_ops = {
-	.name = "preface",
-	.on_input = preface_on_input,
-	.must_pause = preface_must_pause,
-	.on_moved = on_moved,
-	.phase = preface_phase,
-	.on_time_out = preface_on_time_out,
-	.fini = preface_fini,
 };

@@ -45,6 +45,24 @@ void request_dequeue(struct http_request *request)
 	connection->n_requests--;
 }
 
+void request_refuse(struct http_request *request, int status, const char *words)
+{
+	static const struct http_header headers[] = {
+		{ { "Content-Type", 12 }, { "application/json;charset=utf-8", 30 } },
+		{ { "OData-Version", 13 }, { "4.0", 3 } },
+		{ { "Retry-After", 11 }, { "5", 1 } },
+	};
+	struct connection *connection = request->connection;
+	struct strbuf body;
+
+	server_report(connection->server, REPORT_BAD_REQUEST);
+	strbuf_init(&body, 4096);
+	http_error_body(&body, words);
+	connection->protocol->answer(request, status, headers, status == 503 ? 3 : 2,
+				     strbuf_str(&body));
+	strbuf_fini(&body);
+}
+
 void request_recycle(struct http_request *request)
 {
 	struct http_server *server = request->connection->server;

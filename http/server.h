@@ -104,7 +104,8 @@ struct str http_request_body(const struct http_request *request);
 struct str http_request_peer(const struct http_request *request);
 struct str http_request_protocol(const struct http_request *request); /* "http/1.1", "h2" */
 bool http_request_is_tls(const struct http_request *request);
-/* The verified certificate that the client of this connection showed; false when there is none.
+/* The verified certificate that the client of this connection showed; false, and nothing in `out`,
+ * when there is none.
  * Worked out anew at each call. */
 #define HTTP_CERTIFICATE_MAX_NAMES 8
 struct http_certificate {
