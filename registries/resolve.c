@@ -91,7 +91,7 @@ static const struct candidate *choose(const struct candidate_group *group, const
 static const struct candidate *choose_by_key(const struct registry_set *set, struct wish wish)
 {
 	struct group_list list = registry_set_groups_of_key(set, wish.key);
-	const struct candidate *found[4];
+	const struct candidate *found[4] = { NULL };
 	size_t n_found[4] = { 0 };
 	size_t way = 0;
 
