@@ -27,15 +27,16 @@
 #include "storage/private_pg.h"
 #include "storage/query_pool.h"
 #include "stream/feed.h"
+#include "subscribe/registry_watch.h"
 
-#define QUERY_THREADS 2
-#define RING_EVENTS 65536
-#define RING_MAX_BYTES (96u << 20)
+#define QUERY_THREADS         2
+#define RING_EVENTS           65536
+#define RING_MAX_BYTES        (96u << 20)
 #define JOURNAL_RESERVE_BYTES (1u << 20) /* for own events when the journal is full */
 /* SIGTERM has 10 s in all: each station its share. */
 #define STOP_RECEIVER_MS 2000
-#define STOP_LOADER_MS 3000
-#define STOP_API_MS 1000
+#define STOP_LOADER_MS   3000
+#define STOP_API_MS      1000
 #define STOP_POSTGRES_MS 3000
 
 struct pipeline {
@@ -44,6 +45,7 @@ struct pipeline {
 	char *journal_dir, *url, *node, *default_language;
 	struct private_pg *private_pg;
 	struct registry_loader *registries;
+	struct registry_watch *registry_watch;
 	struct journal *journal;
 	struct feed *feed;
 	struct loader *loader;
@@ -139,7 +141,8 @@ static bool is_ready(void *ctx)
 	return loader_is_connected(pipeline->loader);
 }
 
-/* --- starting, floor first --------------------------------------------------------------------- */
+/* --- starting, floor first ---------------------------------------------------------------------
+ */
 
 /* What this node has on its own disk. */
 static int start_state(struct pipeline *pipeline, const struct config *config, struct loop *loop,
@@ -174,8 +177,22 @@ static int start_database(struct pipeline *pipeline, const struct config *config
 	if (!config->storage_url)
 		r = private_pg_start(&private_pg, &pipeline->private_pg, err);
 	if (r == 0)
-		pipeline->url = xstrdup(config->storage_url ? config->storage_url :
-							      private_pg_url(pipeline->private_pg));
+		pipeline->url = xstrdup(config->storage_url ? config->storage_url
+							    : private_pg_url(pipeline->private_pg));
+	return r;
+}
+
+static int start_registries(struct pipeline *pipeline, const struct config *config, struct err *err)
+{
+	const char *url = config->storage_direct_url ? config->storage_direct_url : pipeline->url;
+	char *mirror = registry_loader_mirror(config);
+	int r;
+
+	r = registry_loader_start(config, &pipeline->registries, err);
+	if (r == 0)
+		r = registry_watch_start(url, mirror, registry_loader_again, pipeline->registries,
+					 &pipeline->registry_watch, err);
+	free(mirror);
 	return r;
 }
 
@@ -294,7 +311,7 @@ int pipeline_start(const struct config *config, struct loop *loop, struct pipeli
 	if (r == 0)
 		r = start_database(pipeline, config, err);
 	if (r == 0)
-		r = registry_loader_start(config, &pipeline->registries, err);
+		r = start_registries(pipeline, config, err);
 	if (r == 0)
 		r = start_log(pipeline, config, err);
 	if (r == 0)
@@ -340,6 +357,7 @@ void pipeline_stop(struct pipeline *pipeline)
 	receiver_free(pipeline->receiver);
 	feed_stop(pipeline->feed);
 	query_pool_stop(pipeline->pool);
+	registry_watch_stop(pipeline->registry_watch);
 	registry_loader_stop(pipeline->registries);
 	private_pg_stop(pipeline->private_pg, STOP_POSTGRES_MS);
 	keeper_close(pipeline->keeper);

@@ -175,12 +175,30 @@ static int sync_holdings(struct db *db, const char *dir, bool *changed_out, stru
 	return r;
 }
 
+/* At the first start the loader is still making the tables. */
+static int check_tables(struct db *db, struct err *err)
+{
+	struct db_result *result;
+	int r;
+
+	r = db_query(db, "SELECT 1 WHERE to_regclass('registry_source') IS NOT NULL", NULL, 0,
+		     &result, err);
+	if (r < 0)
+		return r;
+	if (db_rows(result) == 0)
+		r = err_set(err, -EAGAIN, "registries: the database has no tables yet");
+	db_result_free(result);
+	return r;
+}
+
 int registry_mirror_sync(struct db *db, const char *dir, bool *changed_out, struct err *err)
 {
 	int r;
 
 	*changed_out = false;
-	r = sync_bodies(db, dir, false, changed_out, err);
+	r = check_tables(db, err);
+	if (r == 0)
+		r = sync_bodies(db, dir, false, changed_out, err);
 	if (r == 0)
 		r = sync_bodies(db, dir, true, changed_out, err);
 	if (r == 0)

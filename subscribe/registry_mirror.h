@@ -19,8 +19,9 @@ struct registry_set;
 #define REGISTRY_MIRROR_FETCHED "fetched"
 #define REGISTRY_MIRROR_ADDED   "added"
 
-/* Make the folder what the store is; *changed_out says whether anything was otherwise. A file that
- * cannot be written is an error; what was mirrored until then stays. */
+/* Make the folder what the store is (-EAGAIN: its tables are not made yet); *changed_out says
+ * whether anything was otherwise. A file that cannot be written is an error; what was mirrored
+ * until then stays. */
 int registry_mirror_sync(struct db *db, const char *dir, bool *changed_out, struct err *err);
 /* Tell a set that was loaded from the folder who serves what: registry_set_hold(). A missing file
  * is an empty one; lines that are none are passed over. */
