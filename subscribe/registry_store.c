@@ -65,10 +65,10 @@ static int put_place(struct db *db, struct str sha256, const struct registry_pla
 			params, ARRAY_LEN(params), NULL, err);
 }
 
-/* Each change and its notice are one transaction. */
-static int finish(struct db *db, int r, struct err *err)
+/* A change and its notice are one transaction. */
+static int finish(struct db *db, int r, bool notify, struct err *err)
 {
-	if (r >= 0)
+	if (r >= 0 && notify)
 		r = db_query(db, NOTIFY, NULL, 0, NULL, err);
 	if (r < 0) {
 		db_rollback(db);
@@ -87,7 +87,7 @@ int registry_store_put(struct db *db, const struct registry *registry, struct st
 	r = put_registry(db, registry, body, !from, new_out, err);
 	if (r == 0 && from)
 		r = put_place(db, registry_sha256(registry), from, err);
-	return finish(db, r, err);
+	return finish(db, r, !from, err);
 }
 
 int registry_store_remove(struct db *db, struct str sha256, struct err *err)
@@ -98,7 +98,7 @@ int registry_store_remove(struct db *db, struct str sha256, struct err *err)
 	if (r < 0)
 		return r;
 	found = ask(db, "DELETE FROM registry WHERE sha256 = $1 RETURNING 1", params, 1, err);
-	r = finish(db, found, err);
+	r = finish(db, found, true, err);
 	return r < 0 ? r : found;
 }
 
@@ -182,5 +182,5 @@ int registry_store_asked(struct db *db, struct uuid source, const char *error, s
 			     " failures = CASE WHEN $2::text IS NULL THEN 0 ELSE failures + 1 END"
 			     " WHERE source_id = $1",
 			     params, ARRAY_LEN(params), NULL, err);
-	return finish(db, r, err);
+	return finish(db, r, true, err);
 }

@@ -1,8 +1,8 @@
 /* Registry store: the registries that were added by hand or read from sources, in the database.
  *
- * Identity is the hash of a registry's bytes; beside it stands which sources serve it. Every change
- * notifies REGISTRY_CHANNEL when its transaction commits, so that all replicas mirror it
- * (registry_mirror.h). Thread: that of the connection. Errors as of db.h.
+ * Identity is the hash of a registry's bytes; beside it stands which sources serve it. Changes
+ * notify REGISTRY_CHANNEL when they commit, so that all replicas mirror them (registry_mirror.h);
+ * what a source serves is told once it was read whole. Thread: that of the connection. Errors as of db.h.
  */
 #ifndef SUBSCRIBE_REGISTRY_STORE_H
 #define SUBSCRIBE_REGISTRY_STORE_H

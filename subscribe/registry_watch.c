@@ -22,9 +22,9 @@
 #define HOOK_MS            100
 #define RETRY_US           (1 * CLOCK_US_PER_S)
 #define LOOK_US            (30 * CLOCK_US_PER_S)
-/* What follows a change waits as long as the last one took, this many times: a fleet that is read
- * for the first time must not have its registries loaded for each of its BMCs. */
-#define CALM_FACTOR 4
+/* After a change: a fleet that is read for the first time must not have all registries loaded again
+ * for each of its BMCs. */
+#define CALM_US (5 * CLOCK_US_PER_S)
 
 struct registry_watch {
 	char *url, *dir;
@@ -132,7 +132,7 @@ static void take_notifications(struct registry_watch *watch)
 
 static void sync_mirror(struct registry_watch *watch)
 {
-	int64_t start_us = clock_monotonic_us(), now_us;
+	int64_t start_us = clock_monotonic_us();
 	bool changed = false;
 	struct err err;
 	int r;
@@ -145,10 +145,10 @@ static void sync_mirror(struct registry_watch *watch)
 		watch->next_sync_us = start_us + RETRY_US;
 		return;
 	}
-	if (changed)
+	if (changed) {
 		watch->changed(watch->ctx);
-	now_us = clock_monotonic_us();
-	watch->calm_until_us = now_us + CALM_FACTOR * (now_us - start_us);
+		watch->calm_until_us = start_us + CALM_US;
+	}
 	if (r == 0) {
 		watch->said_away = false;
 		return;

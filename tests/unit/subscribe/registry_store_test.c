@@ -228,6 +228,12 @@ static void changes_are_told(void **state)
 	assert_int_equal(db_exec(listener, "LISTEN " REGISTRY_CHANNEL, &err), 0);
 	put(&house, "Contoso", "text", &here, hash);
 	assert_int_equal(db_exec(listener, "SELECT 1", &err), 0);
+	assert_false(db_next_notification(listener, &channel, &payload));
+	assert_int_equal(registry_store_asked(house.db, bmc, NULL, &err), 0);
+	assert_int_equal(db_exec(listener, "SELECT 1", &err), 0);
+	assert_true(db_next_notification(listener, &channel, &payload));
+	put(&house, "Contoso", "by hand", NULL, hash);
+	assert_int_equal(db_exec(listener, "SELECT 1", &err), 0);
 	assert_true(db_next_notification(listener, &channel, &payload));
 	assert_true(str_eq(strbuf_str(&channel), STR(REGISTRY_CHANNEL)));
 	db_close(listener);
