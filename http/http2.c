@@ -393,7 +393,7 @@ static bool begin_body(struct http2_stream *stream)
 	const struct http_limits *limits = server_limits(stream->connection->server);
 	struct loop *loop = server_loop(stream->connection->server);
 
-	if (stream->content_length > limits->max_body_bytes) {
+	if (stream->content_length > stream->request->max_body_bytes) {
 		fail(stream, 413, "The body is larger than this service takes.");
 		return false;
 	}
@@ -463,7 +463,7 @@ static int on_data(nghttp2_session *frames, uint8_t flags, int32_t id, const uin
 		return 0;
 	}
 	body = &stream->request->body_bytes;
-	if (len > server_limits(stream->connection->server)->max_body_bytes - body->len) {
+	if (len > stream->request->max_body_bytes - body->len) {
 		fail(stream, 413, "The body is larger than this service takes.");
 		return 0;
 	}

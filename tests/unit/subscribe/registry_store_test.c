@@ -232,6 +232,7 @@ static void changes_are_told(void **state)
 	assert_int_equal(registry_store_asked(house.db, bmc, NULL, &err), 0);
 	assert_int_equal(db_exec(listener, "SELECT 1", &err), 0);
 	assert_true(db_next_notification(listener, &channel, &payload));
+	strbuf_reset(&channel);
 	put(&house, "Contoso", "by hand", NULL, hash);
 	assert_int_equal(db_exec(listener, "SELECT 1", &err), 0);
 	assert_true(db_next_notification(listener, &channel, &payload));
