@@ -87,7 +87,7 @@ void registry_set_unref(struct registry_set *set); /* NULL is allowed */
 void *registry_set_slot_ref(void *set);
 void registry_set_slot_unref(void *set);
 size_t registry_set_count(const struct registry_set *set); /* 0 for NULL */
-/* By prefix, oldest version first. */
+/* By prefix, oldest version first; of one version the one that answers first. */
 const struct registry *registry_set_at(const struct registry_set *set, size_t i);
 
 #endif

@@ -63,7 +63,7 @@ static int compare_registries(const void *a, const void *b)
 
 	if (order == 0)
 		order = compare_versions(left, right);
-	return order != 0 ? order : strcmp(left->sha256, right->sha256);
+	return order != 0 ? order : registry_compare_twins(left, right);
 }
 
 struct registry_set *registry_set_new(struct registry *const *registries, size_t n)
@@ -74,7 +74,7 @@ struct registry_set *registry_set_new(struct registry *const *registries, size_t
 	atomic_init(&set->refs, 1);
 	set->by_hash = seen;
 	set->registries = xcalloc(n, sizeof(*set->registries));
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = n; i-- > 0;) { /* the place of the later folder is kept */
 		struct registry *same = map_get(seen, registry_sha256(registries[i]));
 
 		if (same) {

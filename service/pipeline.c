@@ -29,7 +29,8 @@
 #include "stream/feed.h"
 #include "subscribe/registry_watch.h"
 
-#define QUERY_THREADS         2
+#define QUERY_THREADS 2
+#define WRITE_THREADS 1
 #define RING_EVENTS           65536
 #define RING_MAX_BYTES        (96u << 20)
 #define JOURNAL_RESERVE_BYTES (1u << 20) /* for own events when the journal is full */
@@ -51,7 +52,8 @@ struct pipeline {
 	struct loader *loader;
 	struct journal_thread *journal_thread;
 	struct receiver *receiver;
-	struct query_pool *pool;
+	struct query_pool *pool, *writes;
+	char *registry_mirror;
 	struct api *api;
 };
 
@@ -185,14 +187,14 @@ static int start_database(struct pipeline *pipeline, const struct config *config
 static int start_registries(struct pipeline *pipeline, const struct config *config, struct err *err)
 {
 	const char *url = config->storage_direct_url ? config->storage_direct_url : pipeline->url;
-	char *mirror = registry_loader_mirror(config);
 	int r;
+
+	pipeline->registry_mirror = registry_loader_mirror(config);
 
 	r = registry_loader_start(config, &pipeline->registries, err);
 	if (r == 0)
-		r = registry_watch_start(url, mirror, registry_loader_again, pipeline->registries,
-					 &pipeline->registry_watch, err);
-	free(mirror);
+		r = registry_watch_start(url, pipeline->registry_mirror, registry_loader_again,
+					 pipeline->registries, &pipeline->registry_watch, err);
 	return r;
 }
 
@@ -291,7 +293,12 @@ static int start_api(struct pipeline *pipeline, const struct config *config, str
 			     QUERY_THREADS, &pipeline->pool, err);
 	if (r < 0)
 		return r;
+	r = query_pool_start(pipeline->url, WRITE_THREADS, &pipeline->writes, err);
+	if (r < 0)
+		return r;
 	api.pool = pipeline->pool;
+	api.writes = pipeline->writes;
+	api.registry_mirror = pipeline->registry_mirror;
 	metrics_on_scrape(on_scrape, pipeline);
 	return api_start(&api, &pipeline->api, err);
 }
@@ -357,6 +364,7 @@ void pipeline_stop(struct pipeline *pipeline)
 	receiver_free(pipeline->receiver);
 	feed_stop(pipeline->feed);
 	query_pool_stop(pipeline->pool);
+	query_pool_stop(pipeline->writes);
 	registry_watch_stop(pipeline->registry_watch);
 	registry_loader_stop(pipeline->registries);
 	private_pg_stop(pipeline->private_pg, STOP_POSTGRES_MS);
@@ -367,6 +375,7 @@ void pipeline_stop(struct pipeline *pipeline)
 	free(pipeline->journal_dir);
 	free(pipeline->url);
 	free(pipeline->node);
+	free(pipeline->registry_mirror);
 	free(pipeline->default_language);
 	free(pipeline);
 }
