@@ -43,7 +43,7 @@ PKG_registries := jansson libcrypto
 PKG_storage := libpq
 PKG_subscribe := libcurl
 PKG_api := libwebsockets jansson
-PKG_cli := libcurl libwebsockets jansson
+PKG_cli := libcurl libwebsockets jansson icu-uc
 PKGS := $(sort $(foreach room,$(ROOMS),$(PKG_$(room))))
 
 VERSION := $(shell cat VERSION 2>/dev/null || echo 0)

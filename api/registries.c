@@ -180,6 +180,19 @@ static void put_locations(struct strbuf *out, const struct shelf *shelf, size_t 
 	strbuf_put_char(out, ']');
 }
 
+/* The hashes of the file's registries, one for each language that is not translated. */
+static void put_contents(struct strbuf *out, const struct shelf *shelf, size_t i)
+{
+	struct location location;
+
+	strbuf_put_text(out, ",\"Contents\":[");
+	for (size_t n = 0; location_at(shelf, i, n, &location) && !location.translated; n++) {
+		strbuf_put_text(out, n > 0 ? "," : "");
+		strbuf_put_json(out, registry_sha256(location.registry));
+	}
+	strbuf_put_char(out, ']');
+}
+
 static void put_file(struct api *api, struct strbuf *out, const struct shelf *shelf, size_t i)
 {
 	const struct registry *registry = registry_set_at(shelf->set, i);
@@ -208,6 +221,7 @@ static void put_file(struct api *api, struct strbuf *out, const struct shelf *sh
 	strbuf_putf(out, ",\"Keys\":%zu,\"Findings\":%zu", registry_count(registry),
 		    count_findings(registry));
 	put_member(out, "SHA256", registry_sha256(registry));
+	put_contents(out, shelf, i);
 	put_member(out, "Origin", str_of(origin_of(api, registry)));
 	put_member(out, "Place", str_of(registry_place(registry)));
 	strbuf_put_text(out, "}}}");

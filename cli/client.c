@@ -91,33 +91,69 @@ static int perform(CURL *curl, const char *url, struct client_answer *answer)
 	return answer->status >= 400 ? fail_status(answer, url) : 0;
 }
 
+/* With the user's name and password. */
+static int perform_as_user(const struct cli *cli, CURL *curl, const char *url,
+			   struct client_answer *out)
+{
+	char *password = endpoint_password(cli);
+	int r;
+
+	if (!password)
+		return CLI_REFUSED;
+	curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
+	curl_easy_setopt(curl, CURLOPT_USERNAME, cli->user);
+	curl_easy_setopt(curl, CURLOPT_PASSWORD, password);
+	r = perform(curl, url, out);
+	secrets_wipe(password, strlen(password));
+	free(password);
+	return r;
+}
+
 int client_get(const struct cli *cli, const char *path, const char *accept, const char *language,
 	       struct client_answer *out)
 {
 	char *url = xasprintf("%s%s", cli->url, path);
 	char *accept_line = xasprintf("Accept: %s", accept);
 	char *language_line = language ? xasprintf("Accept-Language: %s", language) : NULL;
-	char *password = endpoint_password(cli);
 	struct curl_slist *headers = curl_slist_append(NULL, accept_line);
 	CURL *curl = new_request(cli, url, out);
-	int r = CLI_REFUSED;
+	int r;
 
 	if (language_line)
 		headers = curl_slist_append(headers, language_line);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-	curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
-	curl_easy_setopt(curl, CURLOPT_USERNAME, cli->user);
-	if (password) {
-		curl_easy_setopt(curl, CURLOPT_PASSWORD, password);
-		r = perform(curl, url, out);
-		secrets_wipe(password, strlen(password));
-	}
+	r = perform_as_user(cli, curl, url, out);
 	curl_easy_cleanup(curl);
 	curl_slist_free_all(headers);
-	free(password);
 	free(url);
 	free(accept_line);
 	free(language_line);
+	return r;
+}
+
+static void set_body(CURL *curl, struct str body)
+{
+	curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
+	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body.p);
+}
+
+int client_send(const struct cli *cli, const char *method, const char *path, struct str body,
+		struct client_answer *out)
+{
+	char *url = xasprintf("%s%s", cli->url, path);
+	struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
+	CURL *curl = new_request(cli, url, out);
+	int r;
+
+	if (body.len > 0) {
+		curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+		set_body(curl, body);
+	}
+	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
+	r = perform_as_user(cli, curl, url, out);
+	curl_easy_cleanup(curl);
+	curl_slist_free_all(headers);
+	free(url);
 	return r;
 }
 
@@ -128,8 +164,7 @@ int client_post(const struct cli *cli, const char *url, struct str body, struct 
 	int r;
 
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-	curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
-	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body.p);
+	set_body(curl, body);
 	r = perform(curl, url, out);
 	curl_easy_cleanup(curl);
 	curl_slist_free_all(headers);

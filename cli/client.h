@@ -18,6 +18,9 @@ struct client_answer {
  * of 400 and above is such a failure, told in the service's own words. */
 int client_get(const struct cli *cli, const char *path, const char *accept, const char *language,
 	       struct client_answer *out);
+/* Another method than GET, with a JSON body (empty: none), logged in; errors as client_get(). */
+int client_send(const struct cli *cli, const char *method, const char *path, struct str body,
+		struct client_answer *out);
 /* POST `body` to `url` without login. */
 int client_post(const struct cli *cli, const char *url, struct str body, struct client_answer *out);
 void client_answer_fini(struct client_answer *answer);

@@ -10,8 +10,11 @@
 #include "cli/cli.h"
 #include "cli/endpoint.h"
 
-static const struct cli_verb *const verbs[] = { &event_tail_verb, &event_list_verb,
-						&event_show_verb, &event_send_verb };
+static const struct cli_verb *const verbs[] = {
+	&event_tail_verb,   &event_list_verb,      &event_show_verb,
+	&event_send_verb,   &registry_list_verb,   &registry_show_verb,
+	&registry_add_verb, &registry_remove_verb, &registry_fetch_verb,
+};
 
 static const char usage[] =
 	"Usage: rfevent [OPTIONS] NOUN VERB [ARGUMENTS]\n"
@@ -60,7 +63,8 @@ static void print_help(const char *noun)
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
 		if (!noun || strcmp(verbs[i]->noun, noun) == 0)
 			printf("rfevent %s %s %s\n  %.*s\n", verbs[i]->noun, verbs[i]->verb,
-			       verbs[i]->arguments, (int)strcspn(verbs[i]->help, "\n"), verbs[i]->help);
+			       verbs[i]->arguments, (int)strcspn(verbs[i]->help, "\n"),
+			       verbs[i]->help);
 	puts("\nExit status: 0 good, 1 refused or found wanting, 2 usage, 3 cannot reach.");
 }
 
@@ -100,10 +104,12 @@ static int parse_options(struct cli *cli, int argc, char **argv)
 		case 'V': puts("rfevent " RFEVENTD_VERSION); return CLI_OK;
 		case 'h': print_help(NULL); return CLI_OK;
 		case 'o':
-			for (c = 0; c < (int)ARRAY_LEN(outputs) && strcmp(outputs[c], optarg) != 0; c++)
+			for (c = 0; c < (int)ARRAY_LEN(outputs) && strcmp(outputs[c], optarg) != 0;
+			     c++)
 				;
 			if (c == (int)ARRAY_LEN(outputs))
-				return cli_fail(CLI_USAGE, "-o takes table, json, jsonl or csv, not '%s'",
+				return cli_fail(CLI_USAGE,
+						"-o takes table, json, jsonl or csv, not '%s'",
 						optarg);
 			cli->output = (enum cli_output)c;
 			break;
@@ -129,8 +135,8 @@ static int run_verb(struct cli *cli, int argc, char **argv)
 		if (argc < 2 || strcmp(verb->verb, argv[1]) != 0)
 			continue;
 		if (argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0)) {
-			printf("Usage: rfevent %s %s %s\n\n%s", verb->noun, verb->verb, verb->arguments,
-			       verb->help);
+			printf("Usage: rfevent %s %s %s\n\n%s", verb->noun, verb->verb,
+			       verb->arguments, verb->help);
 			return CLI_OK;
 		}
 		endpoint_find(cli);

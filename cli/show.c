@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "cli/terminal.h"
 
 #define LINE_MAX_BYTES (1u << 20)
 
@@ -31,38 +32,14 @@ static const char *text_of(json_t *object, const char *name)
 	return text ? text : "";
 }
 
-/* C0, DEL and C1 controls (also as U+0080 to U+009F) become a visible mark. */
 static void put_safe(struct strbuf *out, const char *text)
 {
-	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-		if (*p == '\n' || *p == '\r' || *p == '\t') {
-			strbuf_put_char(out, ' ');
-		} else if (*p < 0x20 || *p == 0x7f) {
-			strbuf_put_text(out, "\xef\xbf\xbd");
-		} else if (*p == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f) {
-			strbuf_put_text(out, "\xef\xbf\xbd");
-			p++;
-		} else {
-			strbuf_put_char(out, (char)*p);
-		}
-	}
-}
-
-/* Columns a text takes, near enough for aligning: one a code point. */
-static size_t width_of(const char *text)
-{
-	size_t n = 0;
-
-	for (; *text; text++)
-		n += ((unsigned char)*text & 0xc0) != 0x80;
-	return n;
+	terminal_put(out, str_of(text));
 }
 
 static void put_column(struct strbuf *out, const char *text, size_t width)
 {
-	put_safe(out, text);
-	for (size_t n = width_of(text); n < width; n++)
-		strbuf_put_char(out, ' ');
+	terminal_put_column(out, str_of(text), width);
 	strbuf_put_text(out, "  ");
 }
 

@@ -138,3 +138,37 @@ def test_a_restart_remembers_them(service):
                                    Message=None)).status_code == 200
     service.wait_entries(1)
     assert service.get(f"{ENTRIES}/1").json()["Message"] == "Fan 8 is down."
+
+
+def test_the_command_line(service, tmp_path):
+    folder = tmp_path / "registries/deeper"
+    folder.mkdir(parents=True)
+    (folder / "a.json").write_text(json.dumps(registry("Contoso", Down="%1 is down.")))
+    (folder / "b.json").write_text(json.dumps(registry("Contoso", language="ja", Down="%1 停止")))
+    (folder / "notes.txt").write_text("not looked at")
+    answer = service.cli("registry", "add", str(folder.parent))
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.count("added") == 2
+    listed = json.loads(service.cli("-o", "json", "registry", "list").stdout)
+    contoso = next(one for one in listed if one["Id"] == "Contoso.1.0.0")
+    assert contoso["Languages"] == "en ja" and contoso["Keys"] == 1 and contoso["Origin"] == "added"
+    table = service.cli("registry", "list").stdout.splitlines()
+    assert table[0].split() == ["Id", "Languages", "Keys", "Findings", "Origin", "SHA256", "Place"]
+    assert any(line.startswith("Contoso.1.0.0 ") for line in table)
+
+    shown = service.cli("registry", "show", "Contoso.1.0.0", "--language", "ja")
+    assert "%1 停止" in shown.stdout
+    body = json.loads(service.cli("-o", "json", "registry", "show", "Contoso.1.0.0").stdout)
+    assert body["Messages"]["Down"]["Message"] == "%1 is down."
+    assert service.cli("registry", "show", "Contoso.1.0.0", "--language", "fr").returncode == 1
+
+    again = service.cli("registry", "add", str(folder / "a.json"))
+    assert again.returncode == 0 and "there already" in again.stdout
+    (tmp_path / "broken.json").write_text("{")
+    broken = service.cli("registry", "add", str(tmp_path / "broken.json"))
+    assert broken.returncode == 1 and "broken.json" in broken.stderr
+
+    assert service.cli("registry", "remove", "Contoso.1.0.0").returncode == 0
+    wait_for(lambda: "Contoso.1.0.0" not in members(service), what="the removal")
+    assert service.cli("registry", "remove", "Contoso.1.0.0").returncode == 1
+    assert service.cli("registry", "add").returncode == 2
