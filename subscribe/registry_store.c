@@ -134,23 +134,26 @@ int registry_store_seen(struct db *db, struct uuid source, struct str sha256, st
 			params, ARRAY_LEN(params), NULL, err);
 }
 
-int registry_store_claim(struct db *db, struct uuid source, int64_t fresh_us, int64_t most_us,
+/* A claim counts as a failure until it is known how it went: the asker may die. */
+int registry_store_claim(struct db *db, struct uuid source, int64_t retry_us, int64_t rest_us,
 			 bool force, struct err *err)
 {
-	char id[UUID_TEXT_BYTES], fresh[24], most[24];
+	char id[UUID_TEXT_BYTES], retry[24], rest[24];
 	const struct db_param params[] = {
 		db_uuid(source, id),
-		db_i64(fresh_us, fresh),
-		db_i64(most_us, most),
+		db_i64(retry_us, retry),
+		db_i64(rest_us, rest),
 		DB_STR(force ? STR("true") : STR("false")),
 	};
 
 	return ask(db,
-		   "INSERT INTO registry_asked AS a (source_id, asked)"
-		   " VALUES ($1, clock_timestamp()) ON CONFLICT (source_id) DO UPDATE"
-		   " SET asked = clock_timestamp() WHERE $4::boolean OR a.asked <"
-		   "  clock_timestamp() - least($2::bigint * power(2, least(a.failures, 30)),"
-		   "  $3::bigint) * interval '1 microsecond' RETURNING 1",
+		   "INSERT INTO registry_asked AS a (source_id, asked, failures)"
+		   " VALUES ($1, clock_timestamp(), 1) ON CONFLICT (source_id) DO UPDATE"
+		   " SET asked = clock_timestamp(), failures = a.failures + 1"
+		   " WHERE $4::boolean OR a.asked < clock_timestamp() - interval '1 microsecond' *"
+		   "  CASE WHEN a.failures = 0 THEN $3::bigint ELSE"
+		   "   least($2::bigint * power(2, least(a.failures - 1, 30)), $3::bigint) END"
+		   " RETURNING 1",
 		   params, ARRAY_LEN(params), err);
 }
 
@@ -179,7 +182,7 @@ int registry_store_asked(struct db *db, struct uuid source, const char *error, s
 	if (r == 0)
 		r = db_query(db,
 			     "UPDATE registry_asked SET error = $2,"
-			     " failures = CASE WHEN $2::text IS NULL THEN 0 ELSE failures + 1 END"
+			     " failures = CASE WHEN $2::text IS NULL THEN 0 ELSE failures END"
 			     " WHERE source_id = $1",
 			     params, ARRAY_LEN(params), NULL, err);
 	return finish(db, r, true, err);

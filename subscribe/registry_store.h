@@ -38,9 +38,10 @@ int registry_store_find_etag(struct db *db, struct uuid source, struct str uri, 
 			     char sha256[65], struct err *err);
 /* The source was seen to serve this registry again. */
 int registry_store_seen(struct db *db, struct uuid source, struct str sha256, struct err *err);
-/* Ask for the right to ask `source`: 1 when nobody did for `fresh_us`, doubled for each failure in
- * a row up to `most_us`; 0 otherwise. `force`: an operator wants it, always 1. */
-int registry_store_claim(struct db *db, struct uuid source, int64_t fresh_us, int64_t most_us,
+/* Ask for the right to ask `source`, so that one replica does: 1 when it was not asked for `rest_us`
+ * or, as long as that fails, for `retry_us` doubled at each further failure up to `rest_us`; 0
+ * otherwise. `force`: an operator wants it, always 1. */
+int registry_store_claim(struct db *db, struct uuid source, int64_t retry_us, int64_t rest_us,
 			 bool force, struct err *err);
 /* How it went: `error` NULL when all was read, and then what the source was not seen to serve since
  * the claim is not counted as its own any more. */

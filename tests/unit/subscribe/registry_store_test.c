@@ -165,11 +165,20 @@ static void added_by_hand(void **state)
 	house_close(&house);
 }
 
-static int claim(struct house *house, int64_t fresh_us, bool force)
+static int claim(struct house *house, bool force)
 {
 	struct err err = { "" };
 
-	return registry_store_claim(house->db, bmc, fresh_us, 100 * HOUR_US, force, &err);
+	return registry_store_claim(house->db, bmc, HOUR_US, 24 * HOUR_US, force, &err);
+}
+
+static void pass_minutes(struct house *house, int minutes)
+{
+	char *sql = xasprintf("UPDATE registry_asked SET asked = asked - interval '%d minutes'",
+			      minutes);
+
+	pg_sql(house->db, sql);
+	free(sql);
 }
 
 static void a_source_is_asked_once(void **state)
@@ -182,23 +191,30 @@ static void a_source_is_asked_once(void **state)
 
 	PG_OR_SKIP();
 	house_open(&house);
-	assert_int_equal(claim(&house, HOUR_US, false), 1);
-	assert_int_equal(claim(&house, HOUR_US, false), 0);
-	assert_int_equal(claim(&house, HOUR_US, true), 1);
+	assert_int_equal(claim(&house, false), 1);
+	assert_int_equal(claim(&house, false), 0);
+	assert_int_equal(claim(&house, true), 1);
 	put(&house, "One", "one", &one, first);
 	put(&house, "Two", "two", &two, second);
 	assert_int_equal(registry_store_asked(house.db, bmc, NULL, &err), 0);
 	mirror(&house);
 	assert_words(&house, bmc, "Elsewhere.1.0.Down", "nobody"); /* two have it */
+	pass_minutes(&house, 23 * 60);
+	assert_int_equal(claim(&house, false), 0);
+	pass_minutes(&house, 61);
+	assert_int_equal(claim(&house, false), 1);
 
-	/* a failure keeps what was known, and makes the next one wait twice as long */
-	assert_int_equal(claim(&house, 0, false), 1);
+	/* a failure keeps what was known, and each makes the next wait twice as long */
 	assert_int_equal(registry_store_asked(house.db, bmc, "no route", &err), 0);
 	assert_int_equal(pg_int(house.db, "SELECT count(*) FROM registry_source"), 2);
-	pg_sql(house.db, "UPDATE registry_asked SET asked = now() - interval '90 minutes'");
-	assert_int_equal(claim(&house, HOUR_US, false), 0);
-	pg_sql(house.db, "UPDATE registry_asked SET asked = now() - interval '121 minutes'");
-	assert_int_equal(claim(&house, HOUR_US, false), 1);
+	pass_minutes(&house, 59);
+	assert_int_equal(claim(&house, false), 0);
+	pass_minutes(&house, 2);
+	assert_int_equal(claim(&house, false), 1);
+	pass_minutes(&house, 119);
+	assert_int_equal(claim(&house, false), 0);
+	pass_minutes(&house, 2);
+	assert_int_equal(claim(&house, false), 1); /* nobody said how the last one went */
 
 	/* read again, whole: what is not served any more is not the source's any more */
 	assert_int_equal(registry_store_seen(house.db, bmc, str_of(second), &err), 0);
