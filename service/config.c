@@ -61,6 +61,17 @@ static const struct config_key source_keys[] = {
 	{ .name = "reply_status", .type = CONFIG_INT, .min = 0, .max = 204, .initial = "0",
 	  .offset = offsetof(struct config_source, reply_status),
 	  .help = "answer of a stored delivery for this source: 200, 201, 202 or 204; 0: receiver.reply_status" },
+	{ .name = "url", .type = CONFIG_TEXT, .offset = offsetof(struct config_source, url),
+	  .help = "its own Redfish service, as https://10.1.2.3: its registries are read from there" },
+	{ .name = "username", .type = CONFIG_TEXT, .offset = offsetof(struct config_source, user_name),
+	  .help = "an account of it that may read" },
+	{ .name = "password", .type = CONFIG_TEXT, .secret = true,
+	  .offset = offsetof(struct config_source, password), .help = "of that account" },
+	{ .name = "ca", .type = CONFIG_TEXT, .offset = offsetof(struct config_source, ca),
+	  .help = "file with the certificate (authority) that its https is checked against" },
+	{ .name = "insecure", .type = CONFIG_BOOL, .initial = "false",
+	  .offset = offsetof(struct config_source, insecure),
+	  .help = "do not check its certificate: as BMCs come out of the box" },
 	{ 0 }
 };
 
@@ -86,7 +97,8 @@ const struct config_key config_keys[] = {
 	{ .name = "receiver.tls.client_required", .type = CONFIG_BOOL, AT(receiver_client_required),
 	  .initial = "false", .reload = true, .help = "refuse clients without a certificate of client_ca" },
 	{ .name = "receiver.tls.min_version", .type = CONFIG_ENUM, AT(receiver_min_version),
-	  .initial = "'1.2'", .choices = tls_versions, .reload = true, .help = "oldest TLS version" },
+	  .initial = "'1.2'", .choices = tls_versions, .reload = true,
+	  .help = "oldest TLS version; of both doors" },
 	{ .name = "receiver.tls.security_level", .type = CONFIG_INT, AT(receiver_security_level),
 	  .initial = "1", .min = 0, .max = 5, .reload = true, .help = "OpenSSL's; 2 shuts out older BMCs" },
 	{ .name = "receiver.tls.listeners", .type = CONFIG_MAPS, AT(receiver_listeners),
@@ -193,6 +205,19 @@ static int check_source(const struct config_source *source, struct err *err)
 		return err_set(err, -EINVAL,
 			       "sources: the certificate of '%s' must be '" SOURCE_FINGERPRINT
 			       "' and 64 hex digits without colons, or a name",
+			       source->name);
+	if (source->url && !str_starts_with(str_of(source->url), STR("https://")) &&
+	    !str_starts_with(str_of(source->url), STR("http://")))
+		return err_set(err, -EINVAL, "sources: url of '%s' must begin with https:// or http://",
+			       source->name);
+	if (source->url && (!source->user_name || !source->password))
+		return err_set(err, -EINVAL,
+			       "sources: '%s' has a url, and so needs username and password(_file)",
+			       source->name);
+	if (source->url && str_starts_with(str_of(source->url), STR("https://")) && !source->ca &&
+	    !source->insecure)
+		return err_set(err, -EINVAL,
+			       "sources: '%s' has an https url, and so needs ca (a file) or insecure: true",
 			       source->name);
 	if (source->reply_status != 0 && !status_is_good(source->reply_status))
 		return err_set(err, -EINVAL,

@@ -16,6 +16,9 @@ struct config_certificate {
 struct config_source {
 	char *name, *address, *token, *certificate, *site, *rack, *owner;
 	int64_t reply_status;
+	/* how it is reached: url NULL when it is not */
+	char *url, *user_name, *password, *ca;
+	bool insecure;
 };
 
 struct config_listener { /* a TLS address with a policy of its own */

@@ -27,7 +27,8 @@ static int pairs_of(const struct config *config, const struct config_maps *confi
 		out->n = configured->n;
 		out->items = xcalloc(out->n, sizeof(*out->items));
 		for (size_t i = 0; i < out->n; i++)
-			out->items[i] = (struct tls_certificate){ given[i].certificate, given[i].key };
+			out->items[i] =
+				(struct tls_certificate){ given[i].certificate, given[i].key };
 		return 0;
 	}
 	dir = xasprintf("%s/tls", config->state_dir);
@@ -88,6 +89,9 @@ static int load_all(const struct config *config, struct doors *doors, struct err
 		.min_version = TLS_VERSION_1_2 + (enum tls_version)config->receiver_min_version,
 		.security_level = (int)config->receiver_security_level,
 	};
+	/* The lower security level is for BMCs alone, the version for all. */
+	const struct tls_policy operators = { usual.min_version,
+					      tls_default_policy.security_level };
 	int r = 0;
 
 	if (doors->receiver_tls || config->receiver_listen.n > 0)
@@ -95,8 +99,8 @@ static int load_all(const struct config *config, struct doors *doors, struct err
 	for (size_t i = 0; i < doors->n_own && r == 0; i++)
 		r = load_receiver(config, &doors->own[i].policy, &doors->own[i].tls, err);
 	if (r == 0 && (doors->api_tls || config->api_listen.n > 0))
-		r = load_tls(config, &config->api_certificates, (struct tls_config){ 0 },
-			     &doors->api_tls, err);
+		r = load_tls(config, &config->api_certificates,
+			     (struct tls_config){ .policy = &operators }, &doors->api_tls, err);
 	return r;
 }
 
@@ -109,7 +113,8 @@ static void report_dates(const struct config_maps *configured, const char *key)
 
 		if (validity == TLS_EXPIRED)
 			log_error("service",
-				  "certificate expired, clients that look refuse it: put a new one in "
+				  "certificate expired, clients that look refuse it: put a new one "
+				  "in "
 				  "its place and reload",
 				  LOG_T("file", pairs[i].certificate), LOG_T("key", key));
 		else if (validity == TLS_NOT_YET_VALID)
@@ -159,7 +164,8 @@ static void list_receiver(const struct config *config, struct doors *doors)
 	const struct config_listener *own = config->receiver_listeners.items;
 
 	doors->receiver = xcalloc(config->receiver_listen.n + config->receiver_listen_plain.n +
-					  doors->n_own + 1, sizeof(*doors->receiver));
+					  doors->n_own + 1,
+				  sizeof(*doors->receiver));
 	list(&config->receiver_listen, doors->receiver_tls, doors->receiver, &doors->n_receiver);
 	for (size_t i = 0; i < doors->n_own; i++)
 		doors->receiver[doors->n_receiver++] =
@@ -169,8 +175,8 @@ static void list_receiver(const struct config *config, struct doors *doors)
 
 static void list_api(const struct config *config, struct doors *doors)
 {
-	doors->api = xcalloc(config->api_listen.n + config->api_listen_plain.n + 1,
-			     sizeof(*doors->api));
+	doors->api =
+		xcalloc(config->api_listen.n + config->api_listen_plain.n + 1, sizeof(*doors->api));
 	list(&config->api_listen, doors->api_tls, doors->api, &doors->n_api);
 	list(&config->api_listen_plain, NULL, doors->api, &doors->n_api);
 }

@@ -5,4 +5,6 @@
 #define REGISTRY_HOLDINGS_MAX_BYTES  (256u << 20) /* 100,000 sources with 30 registries each */
 #define REGISTRY_HOLDINGS_PER_SOURCE 1024 /* registries of one source; the most seen is 60 */
 
+#define REGISTRY_MAX_ASKS            64   /* of operators, waiting for a source to be read */
+
 #endif

@@ -107,6 +107,18 @@ def test_a_listener_of_its_own_for_old_tls(new_service):
     service.wait_entries(1)
 
 
+def test_the_oldest_version_is_that_of_both_doors(new_service):
+    service = new_service(sets=["receiver.tls.min_version='1.3'"])
+    service.start().wait_ready()
+    old = client_context(service)
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+    for port in (service.port, service.api_port):
+        with connect(port, client_context(service)) as sock:
+            assert sock.version() == "TLSv1.3"
+        with pytest.raises((ssl.SSLError, OSError)):
+            connect(port, old)
+
+
 def test_old_tls_needs_its_level(state_dir):
     service = Service(state_dir, sets=['receiver.tls.listeners=[{"address": "127.0.0.1:1", "min_version": "1.1"}]'])
     done = subprocess.run(service.arguments() + ["--check-config"], capture_output=True, text=True,
