@@ -9,7 +9,7 @@ comma := ,
 .SUFFIXES:
 
 # --- rooms, floor first ---------------------------------------------------------------------
-ROOMS := base event http translations registries receiver storage stream api cli service
+ROOMS := base event http translations registries receiver storage stream subscribe api cli service
 ROOM_base :=
 ROOM_event := base
 ROOM_http := base
@@ -18,9 +18,10 @@ ROOM_registries := base event translations
 ROOM_receiver := base event http
 ROOM_storage := base event
 ROOM_stream := base event translations registries storage
-ROOM_api := base event http translations registries receiver storage stream
-ROOM_cli := base event http translations registries storage
-ROOM_service := base event http translations registries receiver storage stream api
+ROOM_subscribe := base event translations registries storage
+ROOM_api := base event http translations registries receiver storage stream subscribe
+ROOM_cli := base event http translations registries storage subscribe
+ROOM_service := base event http translations registries receiver storage stream subscribe api
 
 # --- tools and flags --------------------------------------------------------------------------
 CC ?= gcc
@@ -40,6 +41,7 @@ PKG_http := openssl libnghttp2
 PKG_translations := icu-uc icu-i18n jansson
 PKG_registries := jansson libcrypto
 PKG_storage := libpq
+PKG_subscribe := libcurl
 PKG_api := libwebsockets jansson
 PKG_cli := libcurl libwebsockets jansson
 PKGS := $(sort $(foreach room,$(ROOMS),$(PKG_$(room))))

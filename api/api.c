@@ -19,7 +19,10 @@
 #include "base/slot.h"
 #include "base/thread.h"
 #include "event/source_set.h"
+#include "registries/limits.h"
+#include "registries/registry.h"
 #include "stream/words.h"
+#include "translations/catalog.h"
 
 #define METRICS_MAX_BYTES (4u << 20)
 #define OPENMETRICS_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -56,6 +59,10 @@ static const struct route routes[] = {
 	{ "/redfish/v1", false, HTTP_GET, ACCESS_OPEN, "GET, HEAD", get_resource },
 	{ LOG_ENTRIES_PATH, false, HTTP_GET, ACCESS_LOGIN, "GET, HEAD", entries_get },
 	{ LOG_ENTRIES_PATH "/", true, HTTP_GET, ACCESS_LOGIN, "GET, HEAD", entries_get_one },
+	{ REGISTRIES_PATH, false, HTTP_GET, ACCESS_LOGIN, "GET, HEAD, POST", registries_get },
+	{ REGISTRIES_PATH, false, HTTP_POST, ACCESS_LOGIN, "GET, HEAD, POST", registries_add },
+	{ REGISTRIES_PATH "/", true, HTTP_GET, ACCESS_LOGIN, "GET, HEAD, DELETE", registries_get_one },
+	{ REGISTRIES_PATH "/", true, HTTP_DELETE, ACCESS_LOGIN, "GET, HEAD, DELETE", registries_remove },
 	{ SESSIONS_PATH, false, HTTP_POST, ACCESS_OPEN, "GET, HEAD, POST", open_session },
 	{ SESSIONS_PATH "/", true, HTTP_DELETE, ACCESS_LOGIN, "DELETE", close_session },
 	/* Everything else below is looked up among the fixed resources. */
@@ -111,7 +118,7 @@ int api_start(const struct api_config *config, struct api **out, struct err *err
 
 	limits.max_connections = API_MAX_CONNECTIONS;
 	limits.max_connections_per_peer = API_MAX_PER_PEER;
-	limits.max_body_bytes = API_MAX_BODY_BYTES;
+	limits.max_body_bytes = REGISTRY_MAX_BYTES; /* each route has its own */
 	limits.max_body_bytes_total = API_MAX_BODY_TOTAL;
 	api->config = *config;
 	api->shared = http_shared_new(&limits, "api");
@@ -167,6 +174,8 @@ static void api_free(struct api *api)
 	words_free(api->words);
 	auth_free(api->auth);
 	source_set_unref(api->sources);
+	registry_set_unref(api->registries);
+	catalog_set_unref(api->catalogs);
 	free(api);
 }
 
@@ -185,10 +194,25 @@ static void on_answers(struct mailbox_item *first, void *ctx)
 	while (first) {
 		struct mailbox_item *next = first->next;
 
+		struct query_job *query = CONTAINER_OF(first, struct query_job, item);
+		struct api_job *job = CONTAINER_OF(query, struct api_job, query);
+
 		api->n_jobs--;
-		entries_answer(api, first);
+		job->answer(api, job);
 		first = next;
 	}
+}
+
+bool api_submit(struct api *api, struct query_pool *pool, struct api_job *job)
+{
+	job->query.reply_to = api->answers;
+	if (query_pool_submit(pool, &job->query) < 0) {
+		reply_error(job->request, 503, "ServiceTemporarilyUnavailable", NULL,
+			    "Too many requests wait for the database; try again in a moment.");
+		return false;
+	}
+	api->n_jobs++;
+	return true;
 }
 
 static void on_turn_end(void *ctx)
@@ -266,7 +290,11 @@ static void on_head(struct http_request *request, void *ctx)
 	}
 	if (!may_enter(api, request, route->access))
 		return;
-	if (route->method != (method == HTTP_HEAD ? HTTP_GET : method))
+	if (!http_request_limit_body(request, route->fn == registries_add ? REGISTRY_MAX_BYTES :
+									    API_MAX_BODY_BYTES))
+		reply_error(request, 413, "PayloadTooLarge", NULL,
+			    "The body is larger than this resource takes.");
+	else if (route->method != (method == HTTP_HEAD ? HTTP_GET : method))
 		reply_error(request, 405, "OperationNotAllowed", route->allow,
 			    "This resource takes %s.", route->allow);
 }

@@ -29,7 +29,9 @@ struct api_config {
 	struct slot *catalogs;	 /* of struct catalog_set */
 	const char *default_language;
 	struct feed *feed;
-	struct query_pool *pool;
+	struct query_pool *pool; /* reads */
+	struct query_pool *writes; /* on the server that takes them */
+	const char *registry_mirror; /* folder of the registries kept in the database */
 	bool (*is_ready)(void *ctx); /* log reachable: /-/ready */
 	void *is_ready_ctx;
 };

@@ -7,6 +7,7 @@
 
 #include "api/api.h"
 #include "base/mailbox.h"
+#include "storage/query_pool.h"
 
 struct api {
 	struct api_config config;
@@ -22,9 +23,24 @@ struct api {
 	size_t n_jobs;		 /* under way */
 	void *sources;		 /* own reference of struct source_set */
 	uint64_t sources_version;
+	void *registries; /* the same of struct registry_set */
+	uint64_t registries_version;
+	void *catalogs; /* and of struct catalog_set */
+	uint64_t catalogs_version;
 	atomic_bool draining;
 	bool drain_begun;
 };
+
+/* Something a pool's thread does for a request. `answer` runs on the API thread afterwards, answers
+ * the request and frees what holds the job. */
+struct api_job {
+	struct query_job query;
+	void (*answer)(struct api *api, struct api_job *job);
+	struct http_request *request;
+};
+
+/* False when too many wait: the request was answered so, and the job stays the caller's. */
+bool api_submit(struct api *api, struct query_pool *pool, struct api_job *job);
 
 /* A request's target, taken apart. */
 struct target {
@@ -36,7 +52,12 @@ struct target {
 /* entries.c */
 void entries_get(struct api *api, const struct target *target);	   /* the collection */
 void entries_get_one(struct api *api, const struct target *target); /* …/{seq} and …/{seq}/attachment */
-void entries_answer(struct api *api, struct mailbox_item *item);	   /* a finished job */
+/* registries.c */
+#define REGISTRIES_PATH "/redfish/v1/Registries"
+void registries_get(struct api *api, const struct target *target);     /* the collection */
+void registries_get_one(struct api *api, const struct target *target); /* …/{Id} and its files */
+void registries_add(struct api *api, const struct target *target);
+void registries_remove(struct api *api, const struct target *target);
 /* stream_door.c */
 void stream_get(struct api *api, const struct target *target);
 

@@ -23,8 +23,7 @@ enum kind { KIND_PAGE, KIND_ONE, KIND_ATTACHMENT };
 
 /* One question to the log on its way. */
 struct question {
-	struct query_job job;
-	struct http_request *request;
+	struct api_job job;
 	enum kind kind;
 	enum format format;
 	const char *language;
@@ -39,6 +38,8 @@ struct question {
 	int64_t count;
 	struct strbuf raw;
 };
+
+static void answer(struct api *api, struct api_job *job);
 
 static void question_free(struct question *question)
 {
@@ -85,8 +86,9 @@ static struct question *question_new(struct api *api, struct http_request *reque
 {
 	struct question *question = xcalloc(1, sizeof(*question));
 
-	question->job = (struct query_job){ .run = run_question, .reply_to = api->answers, .ctx = question };
-	question->request = request;
+	question->job = (struct api_job){ .query = { .run = run_question, .ctx = question },
+					  .answer = answer,
+					  .request = request };
 	question->kind = kind;
 	question->language =
 		words_language(api->words, http_request_header(request, "Accept-Language"));
@@ -96,13 +98,8 @@ static struct question *question_new(struct api *api, struct http_request *reque
 
 static void ask(struct api *api, struct question *question)
 {
-	if (query_pool_submit(api->config.pool, &question->job) < 0) {
-		reply_error(question->request, 503, "ServiceTemporarilyUnavailable", NULL,
-			    "Too many queries wait; try again in a moment.");
+	if (!api_submit(api, api->config.pool, &question->job))
 		question_free(question);
-		return;
-	}
-	api->n_jobs++;
 }
 
 /* A decoded query parameter: 1 with *out (finished by the caller), 0 when absent, -EINVAL. */
@@ -325,10 +322,10 @@ static void answer_page(struct api *api, struct question *question)
 		strbuf_put_char(&body, '}');
 	}
 	if (body.failed) {
-		reply_error(question->request, 507, "InsufficientStorage", NULL,
+		reply_error(question->job.request, 507, "InsufficientStorage", NULL,
 			    "The answer is too large: ask for fewer entries with $top.");
 	} else if (question->format == FORMAT_REDFISH) {
-		reply_json(question->request, 200, "GET, HEAD", strbuf_str(&body));
+		reply_json(question->job.request, 200, "GET, HEAD", strbuf_str(&body));
 	} else {
 		struct http_header headers[] = {
 			{ STR("Content-Type"), question->format == FORMAT_CSV ?
@@ -342,7 +339,7 @@ static void answer_page(struct api *api, struct question *question)
 		strbuf_init(&link, 8 * FILTER_MAX_BYTES + 64);
 		strbuf_putf(&link, "<%s>; rel=\"next\"", next.p ? next.p : "");
 		headers[2].value = strbuf_str(&link);
-		http_respond(question->request, 200, headers, next.len > 0 ? 3 : 2, strbuf_str(&body));
+		http_respond(question->job.request, 200, headers, next.len > 0 ? 3 : 2, strbuf_str(&body));
 		strbuf_fini(&link);
 	}
 	strbuf_fini(&next);
@@ -354,7 +351,7 @@ static void answer_one(struct api *api, struct question *question)
 	struct strbuf body;
 
 	if (!question->batch || question->batch->n == 0) {
-		reply_error(question->request, 404, "ResourceMissingAtURI", NULL,
+		reply_error(question->job.request, 404, "ResourceMissingAtURI", NULL,
 			    "There is no event %" PRId64 " in the log: it was never there, or its time of "
 			    "keeping is over.",
 			    question->seq);
@@ -363,34 +360,33 @@ static void answer_one(struct api *api, struct question *question)
 	strbuf_init(&body, API_PAGE_MAX_BYTES);
 	encode(api, question, &question->batch->entries[0], &body);
 	if (question->format == FORMAT_REDFISH)
-		reply_json(question->request, 200, "GET, HEAD", strbuf_str(&body));
+		reply_json(question->job.request, 200, "GET, HEAD", strbuf_str(&body));
 	else
-		reply_text(question->request, 200,
+		reply_text(question->job.request, 200,
 			   question->format == FORMAT_CSV ? "text/csv;charset=utf-8" :
 							    "application/x-ndjson;charset=utf-8",
 			   strbuf_str(&body));
 	strbuf_fini(&body);
 }
 
-void entries_answer(struct api *api, struct mailbox_item *item)
+static void answer(struct api *api, struct api_job *job)
 {
-	struct question *question =
-		CONTAINER_OF(CONTAINER_OF(item, struct query_job, item), struct question, job);
+	struct question *question = CONTAINER_OF(job, struct question, job);
 
 	if (question->result == -ENOTCONN)
-		reply_error(question->request, 503, "ServiceTemporarilyUnavailable", NULL, "%s",
+		reply_error(question->job.request, 503, "ServiceTemporarilyUnavailable", NULL, "%s",
 			    question->err.text);
 	else if (question->result == -ENOENT)
-		reply_error(question->request, 404, "ResourceMissingAtURI", NULL,
+		reply_error(question->job.request, 404, "ResourceMissingAtURI", NULL,
 			    "There is no delivery of event %" PRId64 ".", question->seq);
 	else if (question->result < 0)
-		reply_error(question->request, 500, "InternalError", NULL, "%s", question->err.text);
+		reply_error(question->job.request, 500, "InternalError", NULL, "%s", question->err.text);
 	else if (question->kind == KIND_PAGE)
 		answer_page(api, question);
 	else if (question->kind == KIND_ONE)
 		answer_one(api, question);
 	else
-		reply_text(question->request, 200, "application/octet-stream",
+		reply_text(question->job.request, 200, "application/octet-stream",
 			   strbuf_str(&question->raw));
 	question_free(question);
 }

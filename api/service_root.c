@@ -10,6 +10,7 @@ static const struct {
 	  "\"@odata.type\":\"#ServiceRoot.v1_17_0.ServiceRoot\",\"Id\":\"RootService\","
 	  "\"Name\":\"rfeventd\",\"Product\":\"rfeventd\",\"RedfishVersion\":\"1.20.0\","
 	  "\"Managers\":{\"@odata.id\":\"/redfish/v1/Managers\"},"
+	  "\"Registries\":{\"@odata.id\":\"/redfish/v1/Registries\"},"
 	  "\"SessionService\":{\"@odata.id\":\"/redfish/v1/SessionService\"},"
 	  "\"Links\":{\"Sessions\":{\"@odata.id\":\"/redfish/v1/SessionService/Sessions\"}}" },
 	{ "/redfish/v1/Managers",

@@ -47,6 +47,7 @@ struct http_request {
 	struct str body;
 	int64_t received_us;
 	size_t charged; /* bytes counted against max_body_bytes_total */
+	size_t max_body_bytes;
 	void *user;
 	bool answered, close;
 	struct strbuf answer; /* waiting for the answers before it */

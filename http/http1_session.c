@@ -123,7 +123,7 @@ static bool begin_body(struct connection *connection, struct http_request *reque
 	session->reading = request;
 	session->stage = head->chunked ? HTTP1_BODY_CHUNKED : HTTP1_BODY_LENGTH;
 	request_enqueue(request);
-	if (head->content_length > server_limits(connection->server)->max_body_bytes) {
+	if (head->content_length > request->max_body_bytes) {
 		fail(connection, 413, "The body is larger than this service takes.");
 		return false;
 	}
@@ -246,9 +246,9 @@ static bool take_chunks(struct connection *connection)
 	char *message = connection->block->data + connection->in_at;
 	struct str raw = { message + session->raw_at, input(connection).len - session->raw_at };
 	size_t n_consumed, n_decoded;
-	int r = http1_decode_chunks(
-		&session->chunks, raw, message + session->body_at + session->body_len,
-		server_limits(connection->server)->max_body_bytes, &n_consumed, &n_decoded);
+	int r = http1_decode_chunks(&session->chunks, raw,
+				    message + session->body_at + session->body_len,
+				    session->reading->max_body_bytes, &n_consumed, &n_decoded);
 
 	session->raw_at += n_consumed;
 	session->body_len += n_decoded;

@@ -23,7 +23,7 @@ struct http2_stream {
 	bool delivered;               /* its body too: the handler has it */
 	bool ended;                   /* the peer said all of it */
 	bool said;                    /* the answer went out whole */
-	bool reset;                   /* what follows of the body is not worth reading */
+	bool late;                    /* nothing more of the body is waited for */
 	int head_status;              /* what is wrong with the head; 0: nothing so far */
 	const char *head_words;
 	size_t n_head;           /* bytes of the head, as RFC 9113 6.5.2 counts them */
@@ -125,11 +125,11 @@ static void reset_stream(struct http2_stream *stream, uint32_t code)
 }
 
 /* Whether the rest of a refused body is read, for the sake of clients that take a reset for a
- * failure (RFC 9113 8.1). */
+ * failure (RFC 9113 8.1): curl 7.88 shows nothing of an answer that a reset follows at once, and
+ * stops sending by itself when it does not. */
 static bool can_drop_body(const struct http2_stream *stream)
 {
-	return !stream->reset && stream->content_length <= HTTP_DRAIN_BYTES &&
-	       stream->n_dropped <= HTTP_DRAIN_BYTES;
+	return !stream->late && stream->n_dropped <= HTTP_DRAIN_BYTES;
 }
 
 /* --- answers
@@ -227,10 +227,10 @@ static void answer(struct http_request *request, int status, const struct http_h
 	connection_touch(connection);
 }
 
-/* The peer broke a rule or a cap: say so, and read no more of this stream. */
+/* The peer broke a rule or a cap: say so. */
 static void fail(struct http2_stream *stream, int status, const char *words)
 {
-	stream->reset = true;
+	stream->late = status == 408;
 	request_refuse(stream->request, status, words);
 }
 
@@ -393,7 +393,7 @@ static bool begin_body(struct http2_stream *stream)
 	const struct http_limits *limits = server_limits(stream->connection->server);
 	struct loop *loop = server_loop(stream->connection->server);
 
-	if (stream->content_length > limits->max_body_bytes) {
+	if (stream->content_length > stream->request->max_body_bytes) {
 		fail(stream, 413, "The body is larger than this service takes.");
 		return false;
 	}
@@ -463,7 +463,7 @@ static int on_data(nghttp2_session *frames, uint8_t flags, int32_t id, const uin
 		return 0;
 	}
 	body = &stream->request->body_bytes;
-	if (len > server_limits(stream->connection->server)->max_body_bytes - body->len) {
+	if (len > stream->request->max_body_bytes - body->len) {
 		fail(stream, 413, "The body is larger than this service takes.");
 		return 0;
 	}

@@ -12,7 +12,9 @@ struct http_request *request_new(struct connection *connection)
 	if (!request)
 		request = xmalloc(sizeof(*request) +
 				  server_limits(server)->max_headers * sizeof(request->headers[0]));
-	*request = (struct http_request){ .connection = connection, .body = STR("") };
+	*request = (struct http_request){ .connection = connection,
+					  .body = STR(""),
+					  .max_body_bytes = server_limits(server)->max_body_bytes };
 	return request;
 }
 
@@ -113,6 +115,13 @@ void connection_advance(struct connection *connection)
 	}
 	if (!gone)
 		connection_touch(connection);
+}
+
+bool http_request_limit_body(struct http_request *request, size_t max_bytes)
+{
+	if (max_bytes < request->max_body_bytes)
+		request->max_body_bytes = max_bytes;
+	return request->head.content_length <= request->max_body_bytes;
 }
 
 void http_respond(struct http_request *request, int status, const struct http_header *headers,

@@ -122,6 +122,9 @@ int64_t http_request_received_us(const struct http_request *request);
 struct str http_request_header(const struct http_request *request, const char *name);
 size_t http_request_n_headers(const struct http_request *request);
 const struct http_header *http_request_header_at(const struct http_request *request, size_t i);
+/* For on_head: this request takes less than http_limits.max_body_bytes; more is refused as that is.
+ * False when its Content-Length says more already: the handler answers. */
+bool http_request_limit_body(struct http_request *request, size_t max_bytes);
 void http_request_set_user(struct http_request *request, void *user); /* the handler's own */
 void *http_request_user(const struct http_request *request);
 

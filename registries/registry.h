@@ -25,7 +25,7 @@ struct message {
 	struct str text;
 	struct str description, resolution;
 	enum severity severity;
-	unsigned n_args; /* highest %n in the text: NumberOfArgs is not believed */
+	unsigned n_args;      /* highest %n in the text: NumberOfArgs is not believed */
 	uint64_t number_args; /* bit n - 1: %n is declared a number (of the first 64) */
 	bool clears_same_origin;
 	bool clears_all;
@@ -73,13 +73,21 @@ struct registry_load_result {
 };
 struct registry_set *registry_set_load(const char *const *dirs, size_t n_dirs,
 				       struct registry_load_result *result);
+/* Say that `source` serves the registries with these hashes itself, and so means them first (spec
+ * 5.3); hashes that the set has not are passed over. Only while the set is not shared yet. */
+void registry_set_hold(struct registry_set *set, struct uuid source, const char *const *sha256,
+		       size_t n);
+size_t registry_set_n_sources(const struct registry_set *set); /* that were said to hold some */
+/* Whether the source serves this registry of the set itself. */
+bool registry_set_is_held(const struct registry_set *set, struct uuid source,
+			  const struct registry *registry);
 struct registry_set *registry_set_ref(struct registry_set *set);
 void registry_set_unref(struct registry_set *set); /* NULL is allowed */
 /* The pair that base/slot.h wants. */
 void *registry_set_slot_ref(void *set);
 void registry_set_slot_unref(void *set);
 size_t registry_set_count(const struct registry_set *set); /* 0 for NULL */
-/* By prefix, oldest version first. */
+/* By prefix, oldest version first; of one version the one that answers first. */
 const struct registry *registry_set_at(const struct registry_set *set, size_t i);
 
 #endif

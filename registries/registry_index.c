@@ -78,13 +78,8 @@ static bool is_english(const struct registry *registry)
 	return str_eq_nocase(tag, STR("en"));
 }
 
-/* Best first. */
-static int compare_registries(const struct registry *a, const struct registry *b)
+int registry_compare_twins(const struct registry *a, const struct registry *b)
 {
-	for (int i = 0; i < 3; i++) {
-		if (a->numbers[i] != b->numbers[i])
-			return a->numbers[i] > b->numbers[i] ? -1 : 1;
-	}
 	if (is_english(a) != is_english(b))
 		return is_english(a) ? -1 : 1;
 	if (a->folder != b->folder)
@@ -92,6 +87,16 @@ static int compare_registries(const struct registry *a, const struct registry *b
 	if (a->n_messages != b->n_messages)
 		return a->n_messages > b->n_messages ? -1 : 1;
 	return strcmp(a->sha256, b->sha256);
+}
+
+/* Newest first, then best first. */
+static int compare_registries(const struct registry *a, const struct registry *b)
+{
+	for (int i = 0; i < 3; i++) {
+		if (a->numbers[i] != b->numbers[i])
+			return a->numbers[i] > b->numbers[i] ? -1 : 1;
+	}
+	return registry_compare_twins(a, b);
 }
 
 static int compare_candidates(const void *left, const void *right)

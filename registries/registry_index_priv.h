@@ -10,6 +10,9 @@ struct registry_index;
 
 /* Over registries[0..n), which live as long as the index. New. */
 struct registry_index *registry_index_new(struct registry *const *registries, size_t n);
+/* Of two registries of one prefix and version, the better one first: English, then the one of the
+ * later folder, then the larger one, then by hash. */
+int registry_compare_twins(const struct registry *a, const struct registry *b);
 void registry_index_free(struct registry_index *index); /* NULL is allowed */
 const struct candidate_group *registry_index_group(const struct registry_index *index,
 						   struct str prefix, struct str key);

@@ -11,6 +11,7 @@
 #include "registries/registry.h"
 
 struct arena;
+struct bundle;
 
 struct registry {
 	atomic_int refs;
@@ -18,7 +19,8 @@ struct registry {
 	struct str place;    /* NUL-terminated */
 	struct str prefix, version, language;
 	unsigned numbers[3];
-	size_t folder; /* which of the folders it was read from: later ones are preferred */
+	size_t folder;   /* which of the folders it was read from: later ones are preferred */
+	uint32_t number; /* place in its set */
 	char sha256[65];
 	struct message *messages; /* ascending by key */
 	size_t n_messages;
@@ -51,6 +53,8 @@ const struct candidate_group *registry_set_group(const struct registry_set *set,
 						 struct str key);
 /* The groups of every prefix that knows the key. */
 struct group_list registry_set_groups_of_key(const struct registry_set *set, struct str key);
+/* What is known to come from this source itself; NULL: nothing. */
+const struct bundle *registry_set_bundle(const struct registry_set *set, struct uuid source);
 /* The newest registry with this prefix in any case, or NULL. */
 const struct registry *registry_set_newest(const struct registry_set *set, struct str prefix);
 

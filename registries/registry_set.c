@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "registries/holdings_priv.h"
 #include "registries/limits.h"
 #include "registries/registry_index_priv.h"
 #include "registries/registry_priv.h"
@@ -21,6 +22,8 @@ struct registry_set {
 	struct registry **registries; /* owned references; by prefix, oldest version first */
 	size_t n;
 	struct registry_index *index;
+	struct map *by_hash; /* of registries */
+	struct holdings *holdings;
 };
 
 struct path {
@@ -60,7 +63,7 @@ static int compare_registries(const void *a, const void *b)
 
 	if (order == 0)
 		order = compare_versions(left, right);
-	return order != 0 ? order : strcmp(left->sha256, right->sha256);
+	return order != 0 ? order : registry_compare_twins(left, right);
 }
 
 struct registry_set *registry_set_new(struct registry *const *registries, size_t n)
@@ -69,8 +72,9 @@ struct registry_set *registry_set_new(struct registry *const *registries, size_t
 	struct map *seen = map_new(n);
 
 	atomic_init(&set->refs, 1);
+	set->by_hash = seen;
 	set->registries = xcalloc(n, sizeof(*set->registries));
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = n; i-- > 0;) { /* the place of the later folder is kept */
 		struct registry *same = map_get(seen, registry_sha256(registries[i]));
 
 		if (same) {
@@ -82,9 +86,11 @@ struct registry_set *registry_set_new(struct registry *const *registries, size_t
 		map_put(seen, registry_sha256(registries[i]), registries[i]);
 		set->registries[set->n++] = registries[i];
 	}
-	map_free(seen);
 	if (set->n > 0)
 		qsort(set->registries, set->n, sizeof(*set->registries), compare_registries);
+	for (size_t i = 0; i < set->n; i++)
+		set->registries[i]->number = (uint32_t)i;
+	set->holdings = holdings_new(set->n);
 	set->index = registry_index_new(set->registries, set->n);
 	return set;
 }
@@ -100,6 +106,8 @@ void registry_set_unref(struct registry_set *set)
 	if (!set || atomic_fetch_sub(&set->refs, 1) > 1)
 		return;
 	registry_index_free(set->index);
+	holdings_free(set->holdings);
+	map_free(set->by_hash);
 	for (size_t i = 0; i < set->n; i++)
 		registry_unref(set->registries[i]);
 	free(set->registries);
@@ -124,6 +132,41 @@ size_t registry_set_count(const struct registry_set *set)
 const struct registry *registry_set_at(const struct registry_set *set, size_t i)
 {
 	return i < registry_set_count(set) ? set->registries[i] : NULL;
+}
+
+void registry_set_hold(struct registry_set *set, struct uuid source, const char *const *sha256,
+		       size_t n)
+{
+	uint32_t *numbers = xcalloc(n, sizeof(*numbers));
+	size_t n_known = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct registry *registry = map_get(set->by_hash, str_of(sha256[i]));
+
+		if (registry)
+			numbers[n_known++] = registry->number;
+	}
+	if (n_known > 0)
+		holdings_put(set->holdings, source, numbers, n_known);
+	free(numbers);
+}
+
+size_t registry_set_n_sources(const struct registry_set *set)
+{
+	return set ? holdings_count(set->holdings) : 0;
+}
+
+const struct bundle *registry_set_bundle(const struct registry_set *set, struct uuid source)
+{
+	return holdings_count(set->holdings) > 0 ? holdings_of(set->holdings, source) : NULL;
+}
+
+bool registry_set_is_held(const struct registry_set *set, struct uuid source,
+			  const struct registry *registry)
+{
+	const struct bundle *bundle = registry_set_bundle(set, source);
+
+	return bundle && bundle_has(bundle, registry->number);
 }
 
 const struct candidate_group *registry_set_group(const struct registry_set *set, struct str prefix,

@@ -1,11 +1,14 @@
 #include "registries/resolve.h"
 
+#include "base/mem.h"
+#include "registries/holdings_priv.h"
 #include "registries/message_id.h"
 #include "registries/registry_priv.h"
 
 /* What an id asks for. */
 struct wish {
 	struct str key;
+	const struct bundle *own; /* registries of the sender itself; NULL: none known */
 	bool has_version, has_patch;
 	unsigned numbers[3];
 	bool has_args;
@@ -16,6 +19,7 @@ struct wish {
 struct fit {
 	bool other_case;  /* the key is spelled in other case */
 	bool contradicts; /* it asks for another number of arguments */
+	bool foreign;     /* the sender has registries of its own, and this is none */
 	enum resolve_step step;
 	unsigned distance; /* on the rung */
 };
@@ -30,6 +34,7 @@ static struct fit fit_of(const struct candidate *candidate, const struct wish *w
 	const unsigned *has = candidate->numbers, *wants = wish->numbers;
 	struct fit fit = {
 		.contradicts = wish->has_args && candidate->n_args != wish->n_args,
+		.foreign = wish->own && !bundle_has(wish->own, candidate->registry->number),
 		.step = STEP_EXACT,
 	};
 
@@ -52,6 +57,8 @@ static bool is_better(const struct fit *a, const struct fit *b)
 		return b->other_case;
 	if (a->contradicts != b->contradicts)
 		return b->contradicts;
+	if (a->foreign != b->foreign)
+		return b->foreign;
 	if (a->step != b->step)
 		return a->step < b->step; /* the enum goes down the ladder */
 	return a->distance < b->distance;
@@ -79,24 +86,27 @@ static const struct candidate *choose(const struct candidate_group *group, const
 	return best;
 }
 
-/* The one prefix that has the key, as it is spelled or, when none has it so, in other case. */
+/* The one prefix that has the key: among the sender's own registries, else among all; as it is
+ * spelled or, when none has it so, in other case. */
 static const struct candidate *choose_by_key(const struct registry_set *set, struct wish wish)
 {
 	struct group_list list = registry_set_groups_of_key(set, wish.key);
-	const struct candidate *found[2] = { NULL, NULL };
-	size_t n_found[2] = { 0, 0 };
+	const struct candidate *found[4] = { NULL };
+	size_t n_found[4] = { 0 };
+	size_t way = 0;
 
 	wish.has_version = false; /* a version of another prefix says nothing */
 	for (size_t i = 0; i < list.n && n_found[0] < 2; i++) {
 		struct fit fit = { 0 };
 		const struct candidate *best = choose(&list.groups[i], &wish, &fit);
 
-		found[fit.other_case] = best;
-		n_found[fit.other_case]++;
+		way = fit.foreign * 2u + fit.other_case;
+		found[way] = best;
+		n_found[way]++;
 	}
-	if (n_found[0] > 0)
-		return n_found[0] == 1 ? found[0] : NULL;
-	return n_found[1] == 1 ? found[1] : NULL;
+	for (way = 0; way < ARRAY_LEN(n_found) && n_found[way] == 0; way++)
+		;
+	return way < ARRAY_LEN(n_found) && n_found[way] == 1 ? found[way] : NULL;
 }
 
 struct match resolve_find(const struct registry_set *set, struct uuid source, struct str message_id,
@@ -110,13 +120,13 @@ struct match resolve_find(const struct registry_set *set, struct uuid source, st
 		.numbers = { id.major, id.minor, id.patch },
 		.has_args = has_args,
 		.n_args = n_args,
+		.own = set ? registry_set_bundle(set, source) : NULL,
 	};
 	const struct candidate_group *group;
 	const struct candidate *best;
 	struct match match = { .step = STEP_NONE };
 	struct fit fit = { 0 };
 
-	(void)source;
 	if (!set || !id.key.p)
 		return match;
 	group = registry_set_group(set, id.prefix, id.key);

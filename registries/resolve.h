@@ -32,8 +32,8 @@ struct match {
  * An id without a version ("Prefix.Key") means the newest version that has the key, and since
  * nothing contradicts it that is `exact`. Prefixes are compared without case, and so are keys when
  * none is spelled so. `n_args` is evidence: a candidate that asks for another number gives way to a
- * better one on any rung of its prefix, and is used when there is none. `source` zero: unknown; it
- * will come to matter with registries read from sources. Takes no memory. */
+ * better one on any rung of its prefix, and is used when there is none. What `source` serves itself
+ * (registry_set_hold) comes before all others, in whatever version. Takes no memory. */
 struct match resolve_find(const struct registry_set *set, struct uuid source, struct str message_id,
 			  bool has_args, unsigned n_args);
 /* Substitute %n of `template` once, left to right. Missing arguments stay visible as %n and set

@@ -164,22 +164,31 @@ static void fill(struct formatter *formatter, struct str text, const struct argu
 	strbuf_put(out, (struct str){ text.p + done, text.len - done });
 }
 
-/* A registry that is itself in the language, as a vendor may ship one. */
-static const struct message *own_language(const struct registry_set *set, const struct match *match,
-					  const char *tag)
+/* A registry that is itself in the language, as a vendor may ship one; the sender's own first. */
+static const struct message *own_language(const struct registry_set *set, struct uuid source,
+					  const struct match *match, const char *tag)
 {
 	const struct candidate_group *group =
 		registry_set_group(set, match->registry->prefix, match->message->key);
 
-	for (uint32_t i = 0; group && i < group->n; i++)
-		if (str_eq_nocase(group->candidates[i].registry->language, str_of(tag)))
-			return group->candidates[i].message;
-	return NULL;
+	const struct message *found = NULL;
+
+	for (uint32_t i = 0; group && i < group->n; i++) {
+		const struct candidate *candidate = &group->candidates[i];
+
+		if (!str_eq_nocase(candidate->registry->language, str_of(tag)))
+			continue;
+		if (registry_set_is_held(set, source, candidate->registry))
+			return candidate->message;
+		if (!found)
+			found = candidate->message;
+	}
+	return found;
 }
 
 static struct translated find_translation(const struct registry_set *set,
 					  const struct catalog_set *catalogs, size_t language,
-					  const struct match *match)
+					  struct uuid source, const struct match *match)
 {
 	const struct translated *found =
 		catalog_set_find(catalogs, language, match->registry->prefix, match->message->key);
@@ -187,7 +196,7 @@ static struct translated find_translation(const struct registry_set *set,
 
 	if (found)
 		return *found;
-	own = own_language(set, match, catalog_set_language(catalogs, language));
+	own = own_language(set, source, match, catalog_set_language(catalogs, language));
 	if (own)
 		return (struct translated){ own->key, own->text, own->resolution };
 	return (struct translated){ .key = match->message->key };
@@ -217,7 +226,7 @@ bool translator_words(struct translator *translator, const struct registry_set *
 
 	if (!match.message)
 		return false;
-	translated = find_translation(set, catalogs, language, &match);
+	translated = find_translation(set, catalogs, language, source, &match);
 	if (!translated.message.p && !translated.resolution.p)
 		return false;
 	strbuf_reset(&translator->message);

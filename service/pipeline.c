@@ -27,15 +27,17 @@
 #include "storage/private_pg.h"
 #include "storage/query_pool.h"
 #include "stream/feed.h"
+#include "subscribe/registry_watch.h"
 
 #define QUERY_THREADS 2
-#define RING_EVENTS 65536
-#define RING_MAX_BYTES (96u << 20)
+#define WRITE_THREADS 1
+#define RING_EVENTS           65536
+#define RING_MAX_BYTES        (96u << 20)
 #define JOURNAL_RESERVE_BYTES (1u << 20) /* for own events when the journal is full */
 /* SIGTERM has 10 s in all: each station its share. */
 #define STOP_RECEIVER_MS 2000
-#define STOP_LOADER_MS 3000
-#define STOP_API_MS 1000
+#define STOP_LOADER_MS   3000
+#define STOP_API_MS      1000
 #define STOP_POSTGRES_MS 3000
 
 struct pipeline {
@@ -44,12 +46,14 @@ struct pipeline {
 	char *journal_dir, *url, *node, *default_language;
 	struct private_pg *private_pg;
 	struct registry_loader *registries;
+	struct registry_watch *registry_watch;
 	struct journal *journal;
 	struct feed *feed;
 	struct loader *loader;
 	struct journal_thread *journal_thread;
 	struct receiver *receiver;
-	struct query_pool *pool;
+	struct query_pool *pool, *writes;
+	char *registry_mirror;
 	struct api *api;
 };
 
@@ -139,7 +143,8 @@ static bool is_ready(void *ctx)
 	return loader_is_connected(pipeline->loader);
 }
 
-/* --- starting, floor first --------------------------------------------------------------------- */
+/* --- starting, floor first ---------------------------------------------------------------------
+ */
 
 /* What this node has on its own disk. */
 static int start_state(struct pipeline *pipeline, const struct config *config, struct loop *loop,
@@ -174,8 +179,22 @@ static int start_database(struct pipeline *pipeline, const struct config *config
 	if (!config->storage_url)
 		r = private_pg_start(&private_pg, &pipeline->private_pg, err);
 	if (r == 0)
-		pipeline->url = xstrdup(config->storage_url ? config->storage_url :
-							      private_pg_url(pipeline->private_pg));
+		pipeline->url = xstrdup(config->storage_url ? config->storage_url
+							    : private_pg_url(pipeline->private_pg));
+	return r;
+}
+
+static int start_registries(struct pipeline *pipeline, const struct config *config, struct err *err)
+{
+	const char *url = config->storage_direct_url ? config->storage_direct_url : pipeline->url;
+	int r;
+
+	pipeline->registry_mirror = registry_loader_mirror(config);
+
+	r = registry_loader_start(config, &pipeline->registries, err);
+	if (r == 0)
+		r = registry_watch_start(url, pipeline->registry_mirror, registry_loader_again,
+					 pipeline->registries, &pipeline->registry_watch, err);
 	return r;
 }
 
@@ -274,7 +293,12 @@ static int start_api(struct pipeline *pipeline, const struct config *config, str
 			     QUERY_THREADS, &pipeline->pool, err);
 	if (r < 0)
 		return r;
+	r = query_pool_start(pipeline->url, WRITE_THREADS, &pipeline->writes, err);
+	if (r < 0)
+		return r;
 	api.pool = pipeline->pool;
+	api.writes = pipeline->writes;
+	api.registry_mirror = pipeline->registry_mirror;
 	metrics_on_scrape(on_scrape, pipeline);
 	return api_start(&api, &pipeline->api, err);
 }
@@ -294,7 +318,7 @@ int pipeline_start(const struct config *config, struct loop *loop, struct pipeli
 	if (r == 0)
 		r = start_database(pipeline, config, err);
 	if (r == 0)
-		r = registry_loader_start(config, &pipeline->registries, err);
+		r = start_registries(pipeline, config, err);
 	if (r == 0)
 		r = start_log(pipeline, config, err);
 	if (r == 0)
@@ -340,6 +364,8 @@ void pipeline_stop(struct pipeline *pipeline)
 	receiver_free(pipeline->receiver);
 	feed_stop(pipeline->feed);
 	query_pool_stop(pipeline->pool);
+	query_pool_stop(pipeline->writes);
+	registry_watch_stop(pipeline->registry_watch);
 	registry_loader_stop(pipeline->registries);
 	private_pg_stop(pipeline->private_pg, STOP_POSTGRES_MS);
 	keeper_close(pipeline->keeper);
@@ -349,6 +375,7 @@ void pipeline_stop(struct pipeline *pipeline)
 	free(pipeline->journal_dir);
 	free(pipeline->url);
 	free(pipeline->node);
+	free(pipeline->registry_mirror);
 	free(pipeline->default_language);
 	free(pipeline);
 }

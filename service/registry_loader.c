@@ -15,6 +15,7 @@
 #include "base/thread.h"
 #include "registries/registry.h"
 #include "service/config.h"
+#include "subscribe/registry_mirror.h"
 #include "translations/catalog.h"
 #include "translations/language.h"
 
@@ -24,14 +25,20 @@ struct folders {
 	size_t n;
 };
 
+/* What is to be read. */
+struct plan {
+	struct folders registries, translations;
+	char *mirror; /* of what came from the database */
+	char default_language[LANGUAGE_MAX_BYTES];
+};
+
 struct registry_loader {
 	struct slot *slot, *catalogs;
 	pthread_t thread;
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
-	bool wanted; /* what follows is to be read next */
-	struct folders registries, translations;
-	char default_language[LANGUAGE_MAX_BYTES];
+	bool wanted; /* the plan is to be carried out */
+	struct plan plan;
 	bool stopping;
 	atomic_bool ready;
 };
@@ -67,35 +74,86 @@ static void folders_fini(struct folders *folders)
 	*folders = (struct folders){ 0 };
 }
 
-/* The shipped one, those configured, the one in the state directory. Takes `shipped`. */
-static struct folders folders_of(char *shipped, const struct config_list *path,
-				 const char *state_dir, const char *name)
+static struct folders folders_copy(const struct folders *from)
 {
-	struct folders folders = { xcalloc(path->n + 2, sizeof(char *)), path->n + 2 };
+	struct folders folders = { xcalloc(from->n, sizeof(char *)), from->n };
 
-	folders.dirs[0] = shipped;
-	for (size_t i = 0; i < path->n; i++)
-		folders.dirs[1 + i] = xstrdup(path->items[i]);
-	folders.dirs[folders.n - 1] = xasprintf("%s/%s", state_dir, name);
+	for (size_t i = 0; i < from->n; i++)
+		folders.dirs[i] = xstrdup(from->dirs[i]);
 	return folders;
+}
+
+static void add_folder(struct folders *folders, char *dir)
+{
+	folders->dirs = xrealloc(folders->dirs, (folders->n + 1) * sizeof(char *));
+	folders->dirs[folders->n++] = dir;
+}
+
+/* The shipped one, those configured, the one in the state directory. Takes `shipped`. */
+static void add_folders(struct folders *folders, char *shipped, const struct config_list *path,
+			const char *state_dir, const char *name)
+{
+	add_folder(folders, shipped);
+	for (size_t i = 0; i < path->n; i++)
+		add_folder(folders, xstrdup(path->items[i]));
+	add_folder(folders, xasprintf("%s/%s", state_dir, name));
+}
+
+static void plan_fini(struct plan *plan)
+{
+	folders_fini(&plan->registries);
+	folders_fini(&plan->translations);
+	free(plan->mirror);
+}
+
+/* What one source serves is the last to answer for others, what an operator added the first. */
+static struct plan plan_of(const struct config *config)
+{
+	struct plan plan = { .mirror = registry_loader_mirror(config) };
+
+	add_folder(&plan.registries, xasprintf("%s/" REGISTRY_MIRROR_FETCHED, plan.mirror));
+	add_folders(&plan.registries, shipped_dir("registries/standard", RFEVENTD_REGISTRIES_DIR),
+		    &config->registries_path, config->state_dir, "registries");
+	add_folder(&plan.registries, xasprintf("%s/" REGISTRY_MIRROR_ADDED, plan.mirror));
+	add_folders(&plan.translations, shipped_dir("translations", RFEVENTD_TRANSLATIONS_DIR),
+		    &config->translations_path, config->state_dir, "translations");
+	snprintf(plan.default_language, sizeof(plan.default_language), "%s",
+		 config->default_language ? config->default_language : "en");
+	return plan;
+}
+
+static struct plan plan_copy(const struct plan *from)
+{
+	struct plan plan = *from;
+
+	plan.registries = folders_copy(&from->registries);
+	plan.translations = folders_copy(&from->translations);
+	plan.mirror = xstrdup(from->mirror);
+	return plan;
+}
+
+char *registry_loader_mirror(const struct config *config)
+{
+	return xasprintf("%s/registry-store", config->state_dir);
 }
 
 void registry_loader_reload(struct registry_loader *loader, const struct config *config)
 {
-	struct folders registries =
-		folders_of(shipped_dir("registries/standard", RFEVENTD_REGISTRIES_DIR),
-			   &config->registries_path, config->state_dir, "registries");
-	struct folders translations =
-		folders_of(shipped_dir("translations", RFEVENTD_TRANSLATIONS_DIR),
-			   &config->translations_path, config->state_dir, "translations");
+	struct plan plan = plan_of(config);
 
 	pthread_mutex_lock(&loader->mutex);
-	folders_fini(&loader->registries);
-	folders_fini(&loader->translations);
-	loader->registries = registries;
-	loader->translations = translations;
-	snprintf(loader->default_language, sizeof(loader->default_language), "%s",
-		 config->default_language ? config->default_language : "en");
+	plan_fini(&loader->plan);
+	loader->plan = plan;
+	loader->wanted = true;
+	pthread_cond_broadcast(&loader->changed);
+	pthread_mutex_unlock(&loader->mutex);
+}
+
+void registry_loader_again(void *ctx)
+{
+	struct registry_loader *loader = ctx;
+
+	pthread_mutex_lock(&loader->mutex);
 	loader->wanted = true;
 	pthread_cond_broadcast(&loader->changed);
 	pthread_mutex_unlock(&loader->mutex);
@@ -103,8 +161,7 @@ void registry_loader_reload(struct registry_loader *loader, const struct config 
 
 static void loader_free(struct registry_loader *loader)
 {
-	folders_fini(&loader->registries);
-	folders_fini(&loader->translations);
+	plan_fini(&loader->plan);
 	slot_free(loader->slot);
 	slot_free(loader->catalogs);
 	pthread_cond_destroy(&loader->changed);
@@ -169,24 +226,26 @@ void registry_loader_wait(struct registry_loader *loader)
 	pthread_mutex_unlock(&loader->mutex);
 }
 
-static void load_registries(struct registry_loader *loader, const struct folders *folders)
+static void load_registries(struct registry_loader *loader, const struct plan *plan)
 {
 	struct registry_load_result result = { 0 };
 	int64_t start_us = clock_monotonic_us();
 	struct registry_set *set;
 
-	set = registry_set_load((const char *const *)folders->dirs, folders->n, &result);
+	set = registry_set_load((const char *const *)plan->registries.dirs, plan->registries.n,
+				&result);
+	registry_mirror_hold(plan->mirror, set);
 	log_info("service", "registries loaded", LOG_I("registries", result.n_loaded),
+		 LOG_I("sources", registry_set_n_sources(set)),
 		 LOG_I("skipped_files", result.n_skipped), LOG_I("findings", result.n_findings),
 		 LOG_D("seconds", (double)(clock_monotonic_us() - start_us) / CLOCK_US_PER_S));
 	slot_put(loader->slot, set);
 }
 
-static void load_translations(struct registry_loader *loader, const struct folders *folders,
-			      const char *default_language)
+static void load_translations(struct registry_loader *loader, const struct plan *plan)
 {
-	struct catalog_set *set =
-		catalog_set_load((const char *const *)folders->dirs, folders->n, default_language);
+	struct catalog_set *set = catalog_set_load((const char *const *)plan->translations.dirs,
+						   plan->translations.n, plan->default_language);
 
 	log_info("service", "translations loaded", LOG_I("languages", catalog_set_n_languages(set)),
 		 LOG_I("files", catalog_set_count(set)));
@@ -199,22 +258,18 @@ static void *run(void *ctx)
 
 	pthread_mutex_lock(&loader->mutex);
 	while (!loader->stopping) {
-		struct folders registries = loader->registries;
-		struct folders translations = loader->translations;
-		char default_language[LANGUAGE_MAX_BYTES];
+		struct plan plan;
 
 		if (!loader->wanted) {
 			pthread_cond_wait(&loader->changed, &loader->mutex);
 			continue;
 		}
-		memcpy(default_language, loader->default_language, sizeof(default_language));
-		loader->registries = loader->translations = (struct folders){ 0 };
+		plan = plan_copy(&loader->plan);
 		loader->wanted = false;
 		pthread_mutex_unlock(&loader->mutex);
-		load_registries(loader, &registries);
-		load_translations(loader, &translations, default_language);
-		folders_fini(&registries);
-		folders_fini(&translations);
+		load_registries(loader, &plan);
+		load_translations(loader, &plan);
+		plan_fini(&plan);
 		pthread_mutex_lock(&loader->mutex);
 		atomic_store(&loader->ready, true);
 		pthread_cond_broadcast(&loader->changed);

@@ -18,6 +18,9 @@ int registry_loader_start(const struct config *config, struct registry_loader **
 void registry_loader_stop(struct registry_loader *loader); /* NULL is allowed */
 /* Read again, in the background. */
 void registry_loader_reload(struct registry_loader *loader, const struct config *config);
+/* The same again: the mirror has changed. registry_changed_fn; `ctx` is the loader. */
+void registry_loader_again(void *ctx);
+char *registry_loader_mirror(const struct config *config); /* the mirror's folder; new */
 struct slot *registry_loader_slot(struct registry_loader *loader); /* of struct registry_set */
 struct slot *registry_loader_catalogs(struct registry_loader *loader); /* of struct catalog_set */
 bool registry_loader_is_ready(const struct registry_loader *loader);

@@ -164,5 +164,38 @@ static const char version_1[] =
 	"    AND (attached_until = in_day - 1 OR (attached_until IS NULL AND log_day = in_day));"
 	" END $$;";
 
-const char *const migrations[] = { version_1 };
+/* Version 2.
+ *
+ * Registries that were added by hand or read from sources, by the hash of their bytes, and who
+ * serves which. Every replica mirrors them to its own disk. registry_asked: when a source was
+ * asked, so that one replica asks it, and not again after a restart.
+ */
+static const char version_2[] =
+	"CREATE TABLE registry ("
+	"  sha256 text PRIMARY KEY,"
+	"  prefix text NOT NULL, version text NOT NULL, language text NOT NULL,"
+	"  by_hand boolean NOT NULL," /* added, not read from a source */
+	"  added timestamptz NOT NULL DEFAULT now(),"
+	"  body bytea NOT NULL);"
+
+	"CREATE TABLE registry_source ("
+	"  source_id uuid NOT NULL,"
+	"  sha256 text NOT NULL REFERENCES registry ON DELETE CASCADE,"
+	"  uri text NOT NULL, etag text," /* where the source has it */
+	"  seen timestamptz NOT NULL DEFAULT now(),"
+	"  PRIMARY KEY (source_id, sha256));"
+	"CREATE INDEX registry_source_sha256 ON registry_source (sha256);"
+
+	"CREATE TABLE registry_asked ("
+	"  source_id uuid PRIMARY KEY,"
+	"  asked timestamptz NOT NULL," /* when it may be asked again is the asker's rule */
+	"  failures int NOT NULL DEFAULT 0," /* in a row */
+	"  error text);"
+
+	"DO $$ BEGIN"
+	"  ALTER TABLE registry ALTER COLUMN body SET COMPRESSION lz4;"
+	"EXCEPTION WHEN feature_not_supported OR invalid_parameter_value THEN NULL;"
+	"END $$;";
+
+const char *const migrations[] = { version_1, version_2 };
 const size_t n_migrations = ARRAY_LEN(migrations);

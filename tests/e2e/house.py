@@ -184,9 +184,12 @@ class Service:
         return (self.state_dir / "enrolment-token").read_text().strip()
 
     def get(self, path, **options):
+        return self.ask("GET", path, **options)
+
+    def ask(self, method, path, **options):
         options.setdefault("auth", ("admin", self.password))
         with httpx.Client(verify=str(self.ca), trust_env=False, timeout=20) as client:
-            return client.get(self.url + path, **options)
+            return client.request(method, self.url + path, **options)
 
     def session(self, body):
         """Log in for a token."""

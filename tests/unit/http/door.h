@@ -63,6 +63,9 @@ static inline void door_on_head(struct http_request *request, void *ctx)
 	atomic_fetch_add(&door->n_heads, 1);
 	if (str_eq(http_request_path(request), STR("/refuse")))
 		door_answer(request, 401, STR("no"));
+	else if (str_eq(http_request_path(request), STR("/small")) &&
+		 !http_request_limit_body(request, 4))
+		door_answer(request, 413, STR("small"));
 }
 
 static inline void door_take_over(struct door *door, struct http_request *request)

@@ -415,6 +415,10 @@ static void test_bodies(void **state)
 	e = peer_post(peer, "POST", "/", NULL, big, 2000000);
 	peer_wait(peer, 7);
 	assert_int_equal(e->status, 200);
+	/* A route with a cap of its own. */
+	e = peer_post(peer, "POST", "/small", NULL, big, 5);
+	peer_wait(peer, 8);
+	check(e, 413, NULL);
 	peer_close(peer);
 	door_close(&door);
 }

@@ -114,11 +114,109 @@ static void long_ids(void **state)
 	registry_set_unref(set);
 }
 
+/* Which registry of the set says "`prefix` `version`", the n-th of them. */
+static const char *hash_of(const struct registry_set *set, const char *prefix, const char *version,
+			   size_t nth)
+{
+	for (size_t i = 0; i < registry_set_count(set); i++) {
+		const struct registry *registry = registry_set_at(set, i);
+
+		if (str_eq(registry_prefix(registry), str_of(prefix)) &&
+		    str_eq(registry_version(registry), str_of(version)) && nth-- == 0)
+			return registry_sha256(registry).p;
+	}
+	fail_msg("no %s %s", prefix, version);
+	return NULL;
+}
+
+/* Spec 5.3: what the sender serves itself comes first. */
+static void ladder_of_a_source(void **state)
+{
+	static const struct {
+		const char *name, *id;
+		int n_args;
+		enum resolve_step step;
+		const char *text;
+	} cases[] = {
+		{ "own, exact", "Fans.1.0.Stopped", 1, STEP_EXACT, "F100 %1" },
+		{ "own errata though another is named", "Fans.1.0.2.Stopped", 1, STEP_EXACT,
+		  "F100 %1" },
+		{ "own other version before others' exact one", "Fans.1.2.Stopped", 1,
+		  STEP_OLDER_MINOR, "F100 %1" },
+		{ "own other major before others' exact one", "Fans.2.0.Stopped", 1,
+		  STEP_OTHER_MAJOR, "F100 %1" },
+		{ "not in the own one: the ladder of all", "Fans.1.2.New", 0, STEP_EXACT, "F120" },
+		{ "own one contradicts the arguments", "Fans.1.10.Stopped", 2, STEP_EXACT,
+		  "F1100 %1 %2" },
+		{ "own one contradicts, as all do", "Fans.1.0.Stopped", 7, STEP_EXACT, "F100 %1" },
+		{ "bare key: two have it, one is the sender's", "Shared", 0, STEP_BARE_KEY,
+		  "O310" },
+		{ "unknown prefix, the same", "Blades.1.3.Shared", 0, STEP_BARE_KEY, "O310" },
+		{ "bare key of others", "TMP0100", 1, STEP_BARE_KEY, "D160 %1" },
+		{ "own twin though another is larger", "Twin.2.3.Key", 0, STEP_EXACT, "small" },
+		{ "nothing", "Contoso.1.0.Nothing", 1, STEP_NONE, NULL },
+	};
+	const struct uuid mine = { { 1 } }, other = { { 2 } };
+	struct registry_set *set = fixture_set();
+	const char *held[4] = { hash_of(set, "Fans", "1.0.0", 0), hash_of(set, "Other", "3.1.0", 0),
+				"", "not in the set" };
+
+	for (size_t i = 0; i < registry_set_count(set); i++) {
+		const struct message *key = registry_find(registry_set_at(set, i), STR("Key"));
+
+		if (key && str_eq(key->text, STR("small")))
+			held[2] = registry_sha256(registry_set_at(set, i)).p;
+	}
+	registry_set_hold(set, mine, held, 4);
+	assert_int_equal(registry_set_n_sources(set), 1);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct match match = resolve_find(set, mine, str_of(cases[i].id), true,
+						  (unsigned)cases[i].n_args);
+
+		print_message("%s: %s\n", cases[i].name, cases[i].id);
+		assert_string_equal(resolve_step_name(match.step),
+				    resolve_step_name(cases[i].step));
+		assert_int_equal(match.message != NULL, cases[i].text != NULL);
+		if (match.message)
+			assert_true(str_eq(match.message->text, str_of(cases[i].text)));
+	}
+	assert_int_equal(resolve_find(set, other, STR("Fans.1.2.Stopped"), true, 1).step,
+			 STEP_EXACT);
+	registry_set_unref(set);
+}
+
+/* As many as a site has; each finds its own again, and equal lists cost one bundle. */
+static void many_sources(void **state)
+{
+	struct registry_set *set = fixture_set();
+	const char *old[] = { hash_of(set, "Fans", "1.0.0", 0) };
+	const char *newer[] = { hash_of(set, "Fans", "1.2.0", 0) };
+
+	for (uint32_t i = 1; i <= 20000; i++) {
+		struct uuid source = { { 0 } };
+
+		memcpy(source.b, &i, sizeof(i));
+		registry_set_hold(set, source, i % 2 ? old : newer, 1);
+	}
+	assert_int_equal(registry_set_n_sources(set), 20000);
+	for (uint32_t i = 1; i <= 20000; i++) {
+		struct uuid source = { { 0 } };
+		struct match match;
+
+		memcpy(source.b, &i, sizeof(i));
+		match = resolve_find(set, source, STR("Fans.2.0.Stopped"), true, 1);
+		assert_true(str_eq(match.message->text, i % 2 ? STR("F100 %1") : STR("F120 %1")));
+	}
+	registry_set_unref(set);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ladder),
 		cmocka_unit_test(long_ids),
+		cmocka_unit_test(ladder_of_a_source),
+		cmocka_unit_test(many_sources),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
