@@ -1,8 +1,11 @@
 /* instructions: one stage of the path over many deliveries, to be counted under callgrind.
  *
  * Usage: instructions STAGE [SHAPE] [DELIVERIES] [REGISTRIES]
- *   STAGE  decode, resolve, encode, journal or row; compare: CPU of decode beside jansson's alone
- *   SHAPE  single, batch, openbmc, idrac, ilo, or mix (20 parts: 16 single, one of each other)
+ *   STAGE  decode, resolve, encode, journal or row; lookup: the least that resolving could be;
+ *          compare: CPU of decode beside jansson's alone
+ *   SHAPE  single, batch, openbmc, idrac, ilo, or mix (20 parts: 16 single, one of each other);
+ *          known, unknown: an id that the registries have, or have not, and no text; known_text,
+ *          unknown_text: with the sender's text
  *
  * What is counted is inside measured(): run it with --toggle-collect=measured. What comes before
  * (making bodies, the stages above) and after (freeing) is left out. Prints one line of JSON.
@@ -14,8 +17,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/arena.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/uuid.h"
 #include "event/decode.h"
@@ -131,6 +136,70 @@ static void put_batch(struct strbuf *out, unsigned number)
 	strbuf_put_text(out, "]}");
 }
 
+/* --- bodies of every id there is, to be resolved ------------------------------------------------
+ */
+
+struct named {
+	const struct message *message;
+	char *id; /* "Prefix.1.2.Key" */
+};
+
+struct names {
+	struct named *named;
+	size_t n;
+	struct map *by_id; /* of struct message */
+};
+
+static void make_names(struct names *names, const struct registry_set *set)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < registry_set_count(set); i++)
+		n += registry_count(registry_set_at(set, i));
+	names->named = xcalloc(n, sizeof(names->named[0]));
+	names->by_id = map_new(n);
+	for (size_t i = 0; i < registry_set_count(set); i++) {
+		const struct registry *registry = registry_set_at(set, i);
+		unsigned version[3];
+
+		registry_version_numbers(registry, version);
+		for (size_t m = 0; m < registry_count(registry); m++) {
+			struct named *named = &names->named[names->n++];
+
+			named->message = registry_message_at(registry, m);
+			named->id = xasprintf("%.*s.%u.%u.%.*s", STR_ARG(registry_prefix(registry)),
+					      version[0], version[1], STR_ARG(named->message->key));
+			map_put(names->by_id, str_of(named->id), (void *)(uintptr_t)named->message);
+		}
+	}
+}
+
+static void free_names(struct names *names)
+{
+	for (size_t i = 0; i < names->n; i++)
+		free(names->named[i].id);
+	free(names->named);
+	map_free(names->by_id);
+}
+
+/* Of the unknown ones every second has a prefix that the registries have. */
+static void put_named(struct strbuf *out, const struct names *names, const char *shape, size_t i)
+{
+	const struct named *named = &names->named[i % names->n];
+	bool known = strncmp(shape, "known", 5) == 0;
+
+	strbuf_putf(out,
+		    "{\"Id\":\"%zu\",\"Name\":\"Event\",\"Events\":[{\"EventId\":\"%zu\","
+		    "\"MessageId\":\"%s%s%s\",\"MessageArgs\":[",
+		    i, i, known || i % 2 == 0 ? "" : "X", named->id, known ? "" : "X");
+	for (unsigned arg = 0; arg < named->message->n_args; arg++)
+		strbuf_putf(out, "%s\"PSU %08zu\"", arg > 0 ? "," : "", i + arg);
+	strbuf_put_text(out, "]");
+	if (strstr(shape, "_text"))
+		strbuf_putf(out, ",\"Message\":\"PSU %08zu has failed and gives no power.\"", i);
+	strbuf_put_text(out, "}]}");
+}
+
 static const char *const shapes[] = { "single", "batch", "openbmc", "idrac", "ilo" };
 
 /* The shape of delivery `i` of the mix. */
@@ -139,11 +208,15 @@ static const char *mixed(size_t i)
 	return i % 20 < 16 ? "single" : shapes[i % 20 - 15];
 }
 
-static void make_body(struct strbuf *out, const char *shape, size_t i)
+static void make_body(struct strbuf *out, const struct names *names, const char *shape, size_t i)
 {
 	unsigned number = (unsigned)i * 7919 % 90000000;
 
 	strbuf_reset(out);
+	if (strstr(shape, "known")) {
+		put_named(out, names, shape, i);
+		return;
+	}
 	if (strcmp(shape, "mix") == 0)
 		shape = mixed(i);
 	if (strcmp(shape, "batch") == 0) {
@@ -167,6 +240,7 @@ struct bench {
 	struct delivery **deliveries;
 	size_t n, n_events;
 	const struct registry_set *registries;
+	struct names names;
 	struct source_set *sources;
 	struct strbuf out;
 	struct journal *journal;
@@ -184,6 +258,24 @@ static void run_resolve(struct bench *bench, size_t i)
 	for (uint32_t e = 0; e < delivery->n_events; e++)
 		resolve_event(bench->registries, delivery->source, &delivery->events[e],
 			      delivery->arena);
+}
+
+/* A hash table of whole ids, and substitution: no ladder, nothing copied but the words. */
+static void run_lookup(struct bench *bench, size_t i)
+{
+	struct delivery *delivery = bench->deliveries[i];
+
+	for (uint32_t e = 0; e < delivery->n_events; e++) {
+		struct event *event = &delivery->events[e];
+		const struct message *message = map_get(bench->names.by_id, event->message_id);
+
+		strbuf_reset(&bench->out);
+		if (!message)
+			continue;
+		resolve_substitute(message->text, event->message_args, event->n_message_args,
+				   &bench->out, NULL);
+		event->message = arena_copy(delivery->arena, strbuf_str(&bench->out));
+	}
 }
 
 static void run_encode(struct bench *bench, size_t i)
@@ -242,11 +334,9 @@ static const struct stage {
 	const char *name;
 	void (*run)(struct bench *bench, size_t i);
 	int needs; /* of the stages decode, resolve: how many come first */
-} stages[] = { { "decode", run_decode, 0 },
-	       { "resolve", run_resolve, 1 },
-	       { "encode", run_encode, 2 },
-	       { "journal", run_journal, 0 },
-	       { "row", run_row, 2 } };
+} stages[] = { { "decode", run_decode, 0 },   { "resolve", run_resolve, 1 },
+	       { "lookup", run_lookup, 1 },   { "encode", run_encode, 2 },
+	       { "journal", run_journal, 0 }, { "row", run_row, 2 } };
 
 /* Its name is what callgrind looks for. */
 static __attribute__((noinline)) void measured(struct bench *bench, const struct stage *stage,
@@ -274,7 +364,7 @@ static void make_deliveries(struct bench *bench, const char *shape)
 	strbuf_init(&body, BODY_MAX);
 	bench->deliveries = xcalloc(bench->n, sizeof(bench->deliveries[0]));
 	for (size_t i = 0; i < bench->n; i++) {
-		make_body(&body, shape, i);
+		make_body(&body, &bench->names, shape, i);
 		bench->deliveries[i] = new_delivery(strbuf_str(&body));
 	}
 	strbuf_fini(&body);
@@ -293,6 +383,7 @@ static int open_all(struct bench *bench, const char *registries, char dir[], str
 	bench->registries = registry_set_load(&registries, 1, NULL);
 	if (registry_set_count(bench->registries) == 0)
 		return err_set(err, -1, "no registry under '%s'", registries);
+	make_names(&bench->names, bench->registries);
 	bench->sources = source_set_new(&source, 1, STR("aaaaaaaaaaaaaaaa"), true);
 	if (!mkdtemp(dir))
 		return err_set(err, -1, "no folder for a journal");
@@ -404,6 +495,7 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], stages[i].name) == 0)
 			count(&bench, &stages[i], shape);
 	close_all(&bench, dir);
+	free_names(&bench.names);
 	strbuf_fini(&bench.out);
 	source_set_unref(bench.sources);
 	registry_set_unref((struct registry_set *)(uintptr_t)bench.registries);

@@ -27,6 +27,20 @@ def stage_round(stage):
     return open_stage
 
 
+def open_resolve(bench):
+    """Every id of the shipped registries in turn, against the least that could be done for it; then
+    ids that no registry has, against those."""
+    def one_round(_i):
+        known = instructions(bench, "resolve", "known")
+        unknown = instructions(bench, "resolve", "unknown")
+        unknown_text = instructions(bench, "resolve", "unknown_text")
+        return {"resolve_vs_hash": (known, instructions(bench, "lookup", "known")),
+                "resolve_unknown_vs_known": (unknown, known),
+                "resolve_unknown_text_vs_known": (
+                    unknown_text, instructions(bench, "resolve", "known_text"))}
+    yield one_round
+
+
 def compare(bench):
     """us of CPU per event: decode, and jansson's parse alone, slice by slice in one process."""
     done = subprocess.run([bench.build / "bench/instructions", "compare", "mix"], check=True,
@@ -46,3 +60,9 @@ def figures(_bench):
         yield Group([Figure(f"instructions_{stage}", "instructions/event")], stage_round(stage))
     yield Group([Figure("decode_vs_jansson", "us CPU/event", "jansson, parse alone", at_most(2))],
                 open_compare)
+    yield Group([Figure("resolve_vs_hash", "instructions/event",
+                        "hash look-up of the whole id, and substitution", at_most(5)),
+                 Figure("resolve_unknown_vs_known", "instructions/event",
+                        "known ids, no text either", at_most(1)),
+                 Figure("resolve_unknown_text_vs_known", "instructions/event",
+                        "known ids, with the sender's text too", at_most(1))], open_resolve)

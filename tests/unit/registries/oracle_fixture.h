@@ -2,10 +2,18 @@
 #ifndef TESTS_UNIT_REGISTRIES_ORACLE_FIXTURE_H
 #define TESTS_UNIT_REGISTRIES_ORACLE_FIXTURE_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
 
 #include <jansson.h>
 
+#include "base/file.h"
 #include "event/limits.h"
 #include "registry_fixture.h"
 
@@ -26,6 +34,32 @@ static inline struct registry_set *fixture_shared_set(void)
 	return set;
 }
 
+/* The log entries, in the file's order: a new array, to be released; NULL when the data are not
+ * there. */
+static inline json_t *fixture_entries(void)
+{
+	const char *path = fixture_shared("oracle/logentries.jsonl");
+	json_t *entries;
+	struct err err;
+	char *text, *line, *next;
+	size_t n;
+
+	if (!path)
+		return NULL;
+	assert_int_equal(file_read(path, 64 << 20, &text, &n, &err), 0);
+	entries = json_array();
+	for (line = text; *line; line = next + (*next == '\n')) {
+		json_t *entry;
+
+		next = strchrnul(line, '\n');
+		entry = json_loadb(line, (size_t)(next - line), 0, NULL);
+		assert_non_null(entry);
+		json_array_append_new(entries, entry);
+	}
+	free(text);
+	return entries;
+}
+
 static inline struct str fixture_json_str(json_t *value)
 {
 	return (struct str){ json_string_value(value), json_string_length(value) };
@@ -44,6 +78,28 @@ static inline uint32_t fixture_entry_args(json_t *entry, struct str args[DECODE_
 		args[i] = fixture_json_str(value);
 	}
 	return (uint32_t)json_array_size(list);
+}
+
+/* What a test does with one of them; `data` is the test's own. */
+typedef void fixture_entry_fn(const struct registry_set *set, json_t *entry, void *data);
+
+/* `fn` for each log entry, with the real registries. False: the data are not there. */
+static inline bool fixture_each_entry(fixture_entry_fn *fn, void *data)
+{
+	struct registry_set *set = fixture_shared_set();
+	json_t *entries = fixture_entries(), *entry;
+	bool there = set && entries;
+	size_t i;
+
+	if (!there)
+		print_message("no shared sample data (RFEVENTD_SHARED)\n");
+	json_array_foreach(there ? entries : NULL, i, entry)
+	{
+		fn(set, entry, data);
+	}
+	json_decref(entries);
+	registry_set_unref(set);
+	return there;
 }
 
 #endif

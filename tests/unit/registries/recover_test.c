@@ -10,7 +10,6 @@
 
 #include <jansson.h>
 
-#include "base/file.h"
 #include "registries/limits.h"
 #include "registries/message_id.h"
 #include "registries/recover.h"
@@ -272,8 +271,9 @@ static bool recover_by_any(const struct registry_set *set, struct message_id id,
 	return false;
 }
 
-static void count_entry(const struct registry_set *set, json_t *entry, struct tally *tally)
+static void count_entry(const struct registry_set *set, json_t *entry, void *data)
 {
+	struct tally *tally = data;
 	struct str text = fixture_json_str(json_object_get(entry, "Message")), template = STR("");
 	struct str given[DECODE_MAX_ARGS];
 	size_t n_given = fixture_entry_args(entry, given);
@@ -302,30 +302,11 @@ static void count_entry(const struct registry_set *set, json_t *entry, struct ta
 /* The sender's own words (spec 5.5) come out of the recovered arguments. */
 static void real_log_entries(void **state)
 {
-	struct registry_set *set = fixture_shared_set();
-	const char *path = fixture_shared("oracle/logentries.jsonl");
 	struct tally tally = { 0 };
-	struct err err;
-	char *text, *line, *next;
-	size_t n;
 
 	(void)state;
-	if (!set || !path) {
-		registry_set_unref(set);
-		print_message("no shared sample data (RFEVENTD_SHARED)\n");
+	if (!fixture_each_entry(count_entry, &tally))
 		skip();
-	}
-	assert_int_equal(file_read(path, 64 << 20, &text, &n, &err), 0);
-	for (line = text; *line; line = next) {
-		json_t *entry;
-
-		next = strchrnul(line, '\n');
-		entry = json_loadb(line, (size_t)(next - line), 0, NULL);
-		next += *next == '\n';
-		assert_non_null(entry);
-		count_entry(set, entry, &tally);
-		json_decref(entry);
-	}
 	print_message("%zu entries with text, arguments and a known key: plain substitution says "
 		      "the sender's words for %zu, recovered arguments for %zu; %zu are the given "
 		      "ones in some order\n",
@@ -334,8 +315,6 @@ static void real_log_entries(void **state)
 	assert_true(tally.n_same * 100 >= tally.n_known * 99);
 	assert_int_equal(tally.n_second, tally.n_same);
 	assert_true(tally.n_multiset > 120);
-	free(text);
-	registry_set_unref(set);
 }
 
 int main(void)

@@ -12,7 +12,6 @@
 #include <pthread.h>
 
 #include "base/arena.h"
-#include "base/file.h"
 #include "base/metrics.h"
 #include "event/limits.h"
 #include "event/quirks.h"
@@ -439,51 +438,42 @@ static bool any_version_says(const struct registry_set *set, const struct event 
 	return same;
 }
 
+struct tally {
+	size_t n_entries, n_known, n_same;
+};
+
+static void resolve_entry(const struct registry_set *set, json_t *entry, void *data)
+{
+	struct tally *tally = data;
+	struct str args[DECODE_MAX_ARGS];
+	struct arena *arena = arena_new(1 << 20);
+	struct event event = {
+		.message_id = fixture_json_str(json_object_get(entry, "MessageId")),
+		.message_args = args,
+		.n_message_args = fixture_entry_args(entry, args),
+	};
+
+	event.has_message_args = event.n_message_args > 0;
+	resolve_event(set, NO_SOURCE, &event, arena);
+	assert_true(event.message.len > 0);
+	tally->n_entries++;
+	tally->n_known += event.resolved_by.step > STEP_SENDER;
+	tally->n_same +=
+		any_version_says(set, &event, fixture_json_str(json_object_get(entry, "Message")));
+	arena_free(arena);
+}
+
 /* Real log entries with the sender's own words: resolve without them, and compare. */
 static void real_log_entries(void **state)
 {
-	struct registry_set *set = fixture_shared_set();
-	const char *path = fixture_shared("oracle/logentries.jsonl");
-	size_t n, n_same = 0, n_known = 0, n_entries = 0;
-	struct err err;
-	char *text, *line, *next;
+	struct tally tally = { 0 };
 
-	if (!set || !path) {
-		registry_set_unref(set);
-		print_message("no shared sample data (RFEVENTD_SHARED)\n");
+	if (!fixture_each_entry(resolve_entry, &tally))
 		skip();
-	}
-	assert_int_equal(file_read(path, 64 << 20, &text, &n, &err), 0);
-	for (line = text; *line; line = next) {
-		struct str args[DECODE_MAX_ARGS];
-		struct arena *arena = arena_new(1 << 20);
-		json_t *entry;
-		struct event event;
-
-		next = strchrnul(line, '\n');
-		entry = json_loadb(line, (size_t)(next - line), 0, NULL);
-		next += *next == '\n';
-		assert_non_null(entry);
-		event = (struct event){ .message_id = fixture_json_str(
-						json_object_get(entry, "MessageId")),
-					.message_args = args };
-		event.n_message_args = fixture_entry_args(entry, args);
-		event.has_message_args = event.n_message_args > 0;
-		resolve_event(set, NO_SOURCE, &event, arena);
-		assert_true(event.message.len > 0);
-		n_entries++;
-		n_known += event.resolved_by.step > STEP_SENDER;
-		n_same += any_version_says(set, &event,
-					   fixture_json_str(json_object_get(entry, "Message")));
-		json_decref(entry);
-		arena_free(arena);
-	}
-	print_message("%zu entries, %zu known, %zu as some version words it\n", n_entries, n_known,
-		      n_same);
-	assert_true(n_known >= 133);
-	assert_true(n_same >= 38);
-	free(text);
-	registry_set_unref(set);
+	print_message("%zu entries, %zu known, %zu as some version words it\n", tally.n_entries,
+		      tally.n_known, tally.n_same);
+	assert_true(tally.n_known >= 133);
+	assert_true(tally.n_same >= 38);
 }
 
 int main(void)

@@ -3,10 +3,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -14,6 +12,7 @@
 #include "event/quirks.h"
 #include "registries/translate.h"
 #include "registry_fixture.h"
+#include "tests/unit/translation_fixture.h"
 #include "translations/catalog.h"
 
 static const char german[] =
@@ -32,21 +31,6 @@ struct house {
 	struct catalog_set *catalogs;
 	struct translator *translator;
 };
-
-static void write_file(const char *dir, const char *language, const char *text)
-{
-	char *folder = xasprintf("%s/%s", dir, language);
-	char *path = xasprintf("%s/Power.json", folder);
-	FILE *file;
-
-	mkdir(folder, 0755);
-	file = fopen(path, "w");
-	assert_non_null(file);
-	fputs(text, file);
-	fclose(file);
-	free(folder);
-	free(path);
-}
 
 static struct registry *power(const char *version, const char *high)
 {
@@ -81,10 +65,11 @@ static void open_house(struct house *house)
 		fixture_registry("Solo", "1.0.0", FIXTURE_MESSAGE("Only", 1, "OK", "Just %1."));
 	house->set = registry_set_new(registries, 3);
 	assert_non_null(mkdtemp(dir));
-	write_file(dir, "de", german);
-	write_file(dir, "ar", arabic);
+	fixture_translation(dir, "de", "Power.json", german);
+	fixture_translation(dir, "ar", "Power.json", arabic);
 	house->catalogs = catalog_set_load(folders, 1, "en");
 	house->translator = translator_new();
+	fixture_remove(dir);
 }
 
 static void close_house(struct house *house)

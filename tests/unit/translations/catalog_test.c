@@ -3,16 +3,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "tests/unit/translation_fixture.h"
 #include "translations/catalog.h"
 #include "translations/format.h"
 #include "translations/limits.h"
@@ -108,20 +106,6 @@ static void the_folder_counts(void **state)
 	catalog_free(catalog);
 }
 
-static void write_file(const char *dir, const char *language, const char *name, const char *text)
-{
-	char *folder = xasprintf("%s/%s", dir, language), *path = xasprintf("%s/%s", folder, name);
-	FILE *file;
-
-	mkdir(folder, 0755);
-	file = fopen(path, "w");
-	assert_non_null(file);
-	fputs(text, file);
-	fclose(file);
-	free(folder);
-	free(path);
-}
-
 #define FILE_OF(language, text)                                                                    \
 	"{\"Language\":\"" language "\",\"RegistryPrefix\":\"Fans\",\"Messages\":{\"Stopped\":{"   \
 	"\"Message\":\"" text "\",\"Resolution\":\"R\"}}}"
@@ -136,12 +120,14 @@ static void sets(void **state)
 
 	assert_non_null(mkdtemp(first));
 	assert_non_null(mkdtemp(second));
-	write_file(first, "de", "Fans.json", FILE_OF("de", "alt"));
-	write_file(first, "ja", "Fans.json", FILE_OF("ja", "j"));
-	write_file(first, "no language", "Fans.json", FILE_OF("de", "x"));
-	write_file(first, "fr", "Fans.json", "{");
-	write_file(second, "de", "Fans.json", FILE_OF("de", "neu"));
+	fixture_translation(first, "de", "Fans.json", FILE_OF("de", "alt"));
+	fixture_translation(first, "ja", "Fans.json", FILE_OF("ja", "j"));
+	fixture_translation(first, "no language", "Fans.json", FILE_OF("de", "x"));
+	fixture_translation(first, "fr", "Fans.json", "{");
+	fixture_translation(second, "de", "Fans.json", FILE_OF("de", "neu"));
 	set = catalog_set_load(folders, 3, "ja");
+	fixture_remove(first);
+	fixture_remove(second);
 	assert_int_equal(catalog_set_count(set), 3);
 	assert_string_equal(catalog_set_language(set, 0), "ja");
 	assert_string_equal(catalog_set_language(set, 1), "en");
