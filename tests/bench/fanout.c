@@ -1,9 +1,9 @@
 /* fanout: many WebSocket clients in one thread, and probes: posts whose way back is timed.
  *
  * Usage: fanout --stream HOST:PORT [--tls] --clients N --seconds S [--authorization TEXT]
- *               [--post HOST:PORT --path PATH --rate R] [--record FILE]
+ *               [--post HOST:PORT --path PATH --rate R] [--record FILE] [--languages L[,L…]]
  *
- * All clients follow /stream?after=live. Says "ready" when all stand. With --post, R events a
+ * All clients follow /stream?after=live, in the languages by turns. Says "ready" when all stand. With --post, R events a
  * second are posted over connections of its own (TLS like the stream); every tenth client looks for
  * them in what it reads. For each probe and each of these clients: the time of the frame minus that
  * of the 200, both on the clock of this process. --record writes a line for each message of the
@@ -64,6 +64,8 @@ static struct options {
 	size_t n_clients;
 	double seconds, rate;
 	const char *authorization, *path, *record;
+	struct str languages[8];
+	size_t n_languages;
 } options;
 
 static struct peer *peers;
@@ -265,7 +267,11 @@ static void send_upgrade(struct peer *peer)
 	struct strbuf text;
 
 	strbuf_init(&text, 4096);
-	strbuf_put_text(&text, "GET /stream?after=live HTTP/1.1\r\nHost: localhost\r\nUpgrade: "
+	strbuf_put_text(&text, "GET /stream?after=live");
+	if (options.n_languages > 0)
+		strbuf_putf(&text, "&language=%.*s",
+			    STR_ARG(options.languages[(size_t)(peer - peers) % options.n_languages]));
+	strbuf_put_text(&text, " HTTP/1.1\r\nHost: localhost\r\nUpgrade: "
 			       "websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
 			       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 			       "Sec-WebSocket-Protocol: rfevents.v1\r\n");
@@ -509,6 +515,19 @@ static void parse_address(const char *text, struct sockaddr_in *out)
 	out->sin_port = htons((uint16_t)strtoul(colon + 1, NULL, 10));
 }
 
+static void parse_languages(const char *text)
+{
+	struct str rest = str_of(text);
+
+	while (rest.len > 0 && options.n_languages < ARRAY_LEN(options.languages)) {
+		size_t end = str_find_char(rest, ',');
+
+		options.languages[options.n_languages++] = (struct str){ rest.p, end };
+		end = end < rest.len ? end + 1 : end;
+		rest = (struct str){ rest.p + end, rest.len - end };
+	}
+}
+
 static void parse_option(int option, const char *text)
 {
 	switch (option) {
@@ -524,6 +543,7 @@ static void parse_option(int option, const char *text)
 	case 'r': options.rate = strtod(text, NULL); return;
 	case 'a': options.authorization = text; return;
 	case 'R': options.record = text; return;
+	case 'l': parse_languages(text); return;
 	default: fail("see the head of fanout.c");
 	}
 }
@@ -539,6 +559,7 @@ static void parse_options(int argc, char **argv)
 					       { "path", required_argument, NULL, 'P' },
 					       { "rate", required_argument, NULL, 'r' },
 					       { "record", required_argument, NULL, 'R' },
+					       { "languages", required_argument, NULL, 'l' },
 					       { 0 } };
 	int c;
 

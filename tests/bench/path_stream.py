@@ -49,10 +49,11 @@ def open_extra(bench):
 
 # --- fan-out ----------------------------------------------------------------------------------
 
-def fan_out(bench, service, port, clients, tls, script):
+def fan_out(bench, service, port, clients, tls, script, languages="en"):
     """Events delivered for a second of CPU of the threads that do it; leaves the script."""
     seconds = bench.seconds(SECONDS)
     fanout = tools.Fanout(bench, port, clients, seconds + 1, tls=tls, record=script,
+                          languages=languages,
                           authorization=tools.authorization(service))
     with fanout:
         before = tools.cpu_of_threads_s(service.process.pid)
@@ -111,9 +112,23 @@ def open_fan_out(name, clients, tls):
     return both
 
 
+def open_languages(bench):
+    """The same events to as many clients: in three languages, and in one of them."""
+    plain_port = free_ports(1)[0]
+    with stream_daemon(bench, plain_port) as service:
+        def rate(languages):
+            return fan_out(bench, service, plain_port, CLIENTS, False,
+                           bench.work / "languages.script", languages)[0]
+        rate("de,ja,ar")
+        yield lambda i: {"fanout_languages_vs_one": alternate(
+            i, lambda: rate("de,ja,ar"), lambda: rate("ja"))}
+
+
 def figures(_bench):
     yield Group([Figure("post_to_stream_extra_ms_p50", "ms"),
                  Figure("post_to_stream_extra_ms_p99", "ms", None, at_most(5))], open_extra)
+    yield Group([Figure("fanout_languages_vs_one", "deliveries/CPU s", "all clients in one language",
+                        at_least(0.9))], open_languages)
     for name, clients, tls in (("fanout_vs_raw", CLIENTS, False),
                                ("fanout_tls_vs_raw", CLIENTS, True),
                                ("fanout_1000_vs_raw", MANY, False)):
