@@ -38,13 +38,7 @@ static bool is_blank(struct str text)
 
 static struct str quote(struct str text)
 {
-	text = str_trim(text);
-	if (text.len <= QUOTE_MAX_BYTES)
-		return text;
-	text.len = QUOTE_MAX_BYTES;
-	while (text.len > 0 && ((unsigned char)text.p[text.len] & 0xc0) == 0x80)
-		text.len--; /* not within a character */
-	return text;
+	return str_cut(str_trim(text), QUOTE_MAX_BYTES);
 }
 
 /* Whether an argument brought the percent signs into the text, which then is filled already. */
