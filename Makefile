@@ -38,7 +38,7 @@ PKG_base := yaml-0.1 libcrypto
 PKG_event := jansson
 PKG_http := openssl libnghttp2
 PKG_translations := icu-uc icu-i18n jansson
-PKG_registries := jansson libcrypto
+PKG_registries := jansson libcrypto libarchive
 PKG_storage := libpq
 PKG_api := libwebsockets jansson
 PKG_cli := libcurl libwebsockets jansson
@@ -137,7 +137,7 @@ DEPFILES += $(patsubst %,%.d,$(UNIT_BIN))
 FUZZ_TARGETS := \
 	http1:http:1024 http2:http:2048 decode:registries:4096 filter:event:512 registry:registries:4096 \
 	journal:storage:1024 message_id:registries:256 render:registries:512 recover:registries:512 \
-	config:service:2048 snapshot:storage:2048 websocket_protocol:api:1024 uri:http:256
+	config:service:2048 snapshot:storage:2048 websocket_protocol:api:1024 uri:http:256 archive:registries:4096
 FUZZ_SECONDS ?= 10
 fuzz_field = $(word $(2),$(subst :, ,$(1)))
 fuzz_room = $(call fuzz_field,$(1),2)
@@ -231,7 +231,7 @@ check-tsan: ## unit tests under ThreadSanitizer
 
 # --- packages --------------------------------------------------------------------------------
 DEPS_BUILD := gcc make python3 pkg-config libc6-dev libyaml-dev libssl-dev libjansson-dev libicu-dev libjemalloc-dev \
-	libnghttp2-dev libpq-dev libwebsockets-dev libcurl4-openssl-dev libcrypt-dev postgresql
+	libnghttp2-dev libarchive-dev libpq-dev libwebsockets-dev libcurl4-openssl-dev libcrypt-dev postgresql
 DEPS_TEST := libcmocka-dev python3-pytest python3-httpx python3-h2 python3-h11 python3-psycopg2 python3-websockets \
 	curl openssl nodejs procps
 DEPS_BENCH := nginx-light libnginx-mod-http-echo valgrind
