@@ -9,7 +9,7 @@ comma := ,
 .SUFFIXES:
 
 # --- rooms, floor first ---------------------------------------------------------------------
-ROOMS := base event http translations registries receiver storage stream api cli service
+ROOMS := base event http translations registries receiver storage stream subscribe api cli service
 ROOM_base :=
 ROOM_event := base
 ROOM_http := base
@@ -18,9 +18,10 @@ ROOM_registries := base event translations
 ROOM_receiver := base event http
 ROOM_storage := base event
 ROOM_stream := base event translations registries storage
-ROOM_api := base event http translations registries receiver storage stream
-ROOM_cli := base event http translations registries storage
-ROOM_service := base event http translations registries receiver storage stream api
+ROOM_subscribe := base event registries storage
+ROOM_api := base event http translations registries receiver storage stream subscribe
+ROOM_cli := base event http translations registries storage subscribe
+ROOM_service := base event http translations registries receiver storage stream subscribe api
 
 # --- tools and flags --------------------------------------------------------------------------
 CC ?= gcc
@@ -40,6 +41,7 @@ PKG_http := openssl libnghttp2
 PKG_translations := icu-uc icu-i18n jansson
 PKG_registries := jansson libcrypto libarchive
 PKG_storage := libpq
+PKG_subscribe := libcurl jansson
 PKG_api := libwebsockets jansson
 PKG_cli := libcurl libwebsockets jansson
 PKGS := $(sort $(foreach room,$(ROOMS),$(PKG_$(room))))
@@ -215,7 +217,7 @@ $(BUILD)/tools/%.so: tests/tools/%.c
 $(BUILD)/tools/%: tests/tools/%.c $(call archives,$(DAEMON_ROOMS))
 	$(link_with_daemon)
 
-test-tools: bench-bins $(BUILD)/tools/http1_requests $(BUILD)/tools/power_cut.so
+test-tools: bench-bins $(BUILD)/tools/http1_requests $(BUILD)/tools/registry_fetch_main $(BUILD)/tools/power_cut.so
 .PHONY: test-tools
 
 check: build unit-bins ## unit tests alone
