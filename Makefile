@@ -139,7 +139,8 @@ DEPFILES += $(patsubst %,%.d,$(UNIT_BIN))
 FUZZ_TARGETS := \
 	http1:http:1024 http2:http:2048 decode:registries:4096 filter:event:512 registry:registries:4096 \
 	journal:storage:1024 message_id:registries:256 render:registries:512 recover:registries:512 \
-	config:service:2048 snapshot:storage:2048 websocket_protocol:api:1024 uri:http:256 archive:registries:4096
+	config:service:2048 snapshot:storage:2048 websocket_protocol:api:1024 uri:http:256 archive:registries:4096 \
+	registry_links:subscribe:1024
 FUZZ_SECONDS ?= 10
 fuzz_field = $(word $(2),$(subst :, ,$(1)))
 fuzz_room = $(call fuzz_field,$(1),2)
