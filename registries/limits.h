@@ -13,6 +13,12 @@
 #define REGISTRY_SET_MAX_DIRS     20000 /* entered; ends loops of links together with the depth */
 #define REGISTRY_SET_MAX_DEPTH    16    /* folders within folders */
 
+#define ARCHIVE_MAX_BYTES     (64u << 20)  /* packed; all 364 known files in one zip have 1.8 MB */
+#define ARCHIVE_ALL_MAX_BYTES (256u << 20) /* unpacked, all files; those 364 have 18 MB */
+#define ARCHIVE_MAX_ENTRIES   20000	   /* files and folders; as many as below folders */
+#define ARCHIVE_MAX_RATIO     200	   /* unpacked for a packed byte; those 10, a bomb 1,000 */
+#define ARCHIVE_FREE_BYTES    (1u << 20)   /* unpacked beside that, for small archives */
+
 #define RECOVER_MAX_SLOTS         32 /* placeholders of one template; the richest known has 11 */
 #define RECOVER_MIN_WORDS_BYTES   12 /* a template with fewer words is not guessed within a text */
 #define RECOVER_BYTES_PER_BYTE    64 /* compared for each byte of text and template, a reading */
