@@ -13,6 +13,10 @@
 #define REGISTRY_SET_MAX_DIRS     20000 /* entered; ends loops of links together with the depth */
 #define REGISTRY_SET_MAX_DEPTH    16    /* folders within folders */
 
+#define LINT_MAX_FINDINGS         1000000      /* of one run; the rest is left out */
+#define LINT_ARENA_MAX_BYTES      (512u << 20) /* words of those that parsing had not noted */
+#define LINT_MAX_WORDS_BYTES      (16u << 10)   /* of one finding */
+
 #define RECOVER_MAX_SLOTS         32 /* placeholders of one template; the richest known has 11 */
 #define RECOVER_MIN_WORDS_BYTES   12 /* a template with fewer words is not guessed within a text */
 #define RECOVER_BYTES_PER_BYTE    64 /* compared for each byte of text and template, a reading */
