@@ -42,8 +42,8 @@ static int read_all(struct lint *lint, char **paths, int n, bool translations)
 static void print_findings(const struct lint *lint, enum cli_output output)
 {
 	bool for_people = output == OUTPUT_TABLE;
-	struct table *table = table_new(for_people ? "file,key,code,words"
-						   : "file,key,code,words,level");
+	struct table *table =
+		table_new(for_people ? "file,key,code,words" : "file,key,code,words,level");
 
 	for (size_t i = 0; i < lint_count(lint); i++) {
 		const struct lint_finding *finding = lint_at(lint, i);
@@ -103,7 +103,8 @@ static int run_lint(const struct cli *cli, int argc, char **argv)
 const struct cli_verb registry_lint_verb = {
 	"registry", "lint", "[--translations] [PATH…]",
 	"what is wrong with registries and translations, in files or folders\n"
-	"  --translations  what is given are translations; else their folder, named by a language,\n"
+	"  --translations  what is given are translations; else their folder, named by a "
+	"language,\n"
 	"                  and messages without severity tell them\n"
 	"Without PATH those that are shipped. Needs no service.\n"
 	"Errors (words are lost, or wrong ones are shown) and warnings (what is meant is plain\n"

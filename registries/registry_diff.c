@@ -3,8 +3,6 @@
 #include "base/map.h"
 #include "registries/registry_priv.h"
 
-#define NO_VALUE "nothing"
-
 struct diff {
 	registry_change_fn *fn;
 	void *ctx;
@@ -101,30 +99,7 @@ const char *registry_change_name(enum registry_change_kind kind)
 /* --- in words ------------------------------------------------------------------------------------
  */
 
-static void put_quoted(struct strbuf *out, struct str text)
-{
-	if (text.len > 0)
-		strbuf_putf(out, "'%.*s'", STR_ARG(text));
-	else
-		strbuf_put_text(out, NO_VALUE);
-}
-
-static void put_texts(struct strbuf *out, struct str before, struct str after)
-{
-	strbuf_put_text(out, "was ");
-	put_quoted(out, before);
-	strbuf_put_text(out, ", now ");
-	put_quoted(out, after);
-}
-
-static void put_severity(struct strbuf *out, enum severity severity)
-{
-	const char *name = severity_name(severity);
-
-	strbuf_put_text(out, name[0] ? name : NO_VALUE);
-}
-
-/* "2 arguments, number: %2" */
+/* "2 arguments, numbers: %2" */
 static void put_args(struct strbuf *out, const struct message *message)
 {
 	const char *word = ", numbers: ";
@@ -138,47 +113,71 @@ static void put_args(struct strbuf *out, const struct message *message)
 	}
 }
 
-/* "Failed Degraded of the same origin" */
+/* "Failed, Degraded of the same origin" */
 static void put_clearing(struct strbuf *out, const struct message *message)
 {
+	if (!message->clears_all && message->n_clears == 0)
+		return;
 	if (message->clears_all)
 		strbuf_put_text(out, "all messages");
-	for (size_t i = 0; i < message->n_clears; i++)
-		strbuf_putf(out, "%s%.*s", i > 0 || message->clears_all ? ", " : "",
-			    STR_ARG(message->clears[i]));
-	if (!message->clears_all && message->n_clears == 0)
-		strbuf_put_text(out, NO_VALUE);
+	for (size_t i = 0; i < message->n_clears; i++) {
+		strbuf_put_text(out, i > 0 || message->clears_all ? ", " : "");
+		strbuf_put(out, message->clears[i]);
+	}
 	if (message->clears_same_origin)
 		strbuf_put_text(out, " of the same origin");
 }
 
+void registry_change_value(enum registry_change_kind kind, const struct message *message,
+			   struct strbuf *out)
+{
+	if (!message)
+		return;
+	switch (kind) {
+	case CHANGE_ADDED:
+	case CHANGE_REMOVED:
+	case CHANGE_TEXT: strbuf_put(out, message->text); break;
+	case CHANGE_ARGS: put_args(out, message); break;
+	case CHANGE_SEVERITY: strbuf_put_text(out, severity_name(message->severity)); break;
+	case CHANGE_RESOLUTION: strbuf_put(out, message->resolution); break;
+	case CHANGE_DESCRIPTION: strbuf_put(out, message->description); break;
+	case CHANGE_CLEARING: put_clearing(out, message); break;
+	}
+}
+
+/* Texts in quotes. */
+static void put_value(struct strbuf *out, enum registry_change_kind kind,
+		      const struct message *message)
+{
+	bool is_text = kind != CHANGE_ARGS && kind != CHANGE_SEVERITY && kind != CHANGE_CLEARING;
+	size_t start = out->len;
+
+	strbuf_put_text(out, is_text ? "'" : "");
+	registry_change_value(kind, message, out);
+	if (out->len == start + is_text) {
+		out->len = start;
+		strbuf_put_text(out, "nothing");
+	} else if (is_text) {
+		strbuf_put_char(out, '\'');
+	}
+}
+
 void registry_change_words(const struct registry_change *change, struct strbuf *out)
 {
-	const struct message *a = change->before, *b = change->after;
+	static const char *const was[] = {
+		[CHANGE_ARGS] = "asked for ", [CHANGE_CLEARING] = "cleared "
+	};
+	static const char *const is[] = {
+		[CHANGE_ARGS] = ", now for ", [CHANGE_CLEARING] = ", now clears "
+	};
+	enum registry_change_kind kind = change->kind;
 
-	switch (change->kind) {
-	case CHANGE_ADDED: put_quoted(out, b->text); break;
-	case CHANGE_REMOVED: put_quoted(out, a->text); break;
-	case CHANGE_TEXT: put_texts(out, a->text, b->text); break;
-	case CHANGE_RESOLUTION: put_texts(out, a->resolution, b->resolution); break;
-	case CHANGE_DESCRIPTION: put_texts(out, a->description, b->description); break;
-	case CHANGE_ARGS:
-		strbuf_put_text(out, "asked for ");
-		put_args(out, a);
-		strbuf_put_text(out, ", now for ");
-		put_args(out, b);
-		break;
-	case CHANGE_SEVERITY:
-		strbuf_put_text(out, "was ");
-		put_severity(out, a->severity);
-		strbuf_put_text(out, ", now ");
-		put_severity(out, b->severity);
-		break;
-	case CHANGE_CLEARING:
-		strbuf_put_text(out, "cleared ");
-		put_clearing(out, a);
-		strbuf_put_text(out, ", now clears ");
-		put_clearing(out, b);
-		break;
+	if (!change->before || !change->after) {
+		put_value(out, kind, change->before ? change->before : change->after);
+		return;
 	}
+	strbuf_put_text(out, was[kind] ? was[kind] : "was ");
+	put_value(out, kind, change->before);
+	strbuf_put_text(out, is[kind] ? is[kind] : ", now ");
+	put_value(out, kind, change->after);
 }

@@ -30,7 +30,11 @@ typedef void registry_change_fn(void *ctx, const struct registry_change *change)
 size_t registry_diff(const struct registry *before, const struct registry *after,
 		     registry_change_fn *fn, void *ctx);
 const char *registry_change_name(enum registry_change_kind kind); /* "added", "text" … */
-/* The change in words, as "asked for 1 argument, now for 2". */
+/* What `message` (NULL: there is none) says of it: its text, "2 arguments, numbers: %2", "Warning"
+ * …; nothing when it says nothing. */
+void registry_change_value(enum registry_change_kind kind, const struct message *message,
+			   struct strbuf *out);
+/* The change in words, as "asked for 1 argument, now for 2 arguments". */
 void registry_change_words(const struct registry_change *change, struct strbuf *out);
 
 #endif
