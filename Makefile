@@ -36,7 +36,7 @@ SANITIZE ?=
 
 # Libraries by the room that adopted them.
 PKG_base := yaml-0.1 libcrypto
-PKG_event := jansson
+PKG_event := jansson # its tests alone
 PKG_http := openssl libnghttp2
 PKG_translations := icu-uc icu-i18n jansson
 PKG_registries := jansson libcrypto
@@ -137,8 +137,9 @@ DEPFILES += $(patsubst %,%.d,$(UNIT_BIN))
 
 # --- fuzz targets: the room whose doors a target knocks at, and the longest input worth trying ---
 FUZZ_TARGETS := \
-	http1:http:1024 http2:http:2048 decode:registries:4096 filter:event:512 registry:registries:4096 \
+	http1:http:1024 http2:http:2048 decode:registries:4096 tree:event:1024 filter:event:512 registry:registries:4096 \
 	journal:storage:1024 message_id:registries:256 render:registries:512 recover:registries:512 \
+	catalog:registries:2048 language:translations:512 \
 	config:service:2048 snapshot:storage:2048 websocket_protocol:api:1024 uri:http:256
 FUZZ_SECONDS ?= 10
 fuzz_field = $(word $(2),$(subst :, ,$(1)))
@@ -146,7 +147,7 @@ fuzz_room = $(call fuzz_field,$(1),2)
 
 # $(1) target, $(2) program, $(3) sources, $(4) flags
 define fuzz_program
-$(2): $(3) tests/fuzz/fuzz.h $(call archives,$(call fuzz_room,$(1)) $(ROOM_$(call fuzz_room,$(1))))
+$(2): $(3) tests/fuzz/fuzz.h $(wildcard tests/unit/*.h) $(call archives,$(call fuzz_room,$(1)) $(ROOM_$(call fuzz_room,$(1))))
 	@mkdir -p $$(@D)
 	$$(call say,LD $$@)
 	$$(Q)$$(CC) $$(CPPFLAGS) -DFUZZ_NAME='"$(call fuzz_field,$(1),1)"' $$(CFLAGS) $$(PKG_CFLAGS) \

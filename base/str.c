@@ -140,6 +140,16 @@ static bool is_continuation(unsigned char c)
 	return (c & 0xc0) == 0x80;
 }
 
+struct str str_cut(struct str s, size_t max_bytes)
+{
+	if (s.len <= max_bytes)
+		return s;
+	s.len = max_bytes;
+	while (s.len > 0 && is_continuation((unsigned char)s.p[s.len]))
+		s.len--;
+	return s;
+}
+
 /* Length of the well-formed UTF-8 sequence at `p` (Unicode 15, table 3-7); 0 when there is none. */
 static size_t utf8_len(const unsigned char *p, size_t n)
 {

@@ -28,6 +28,8 @@ int str_cmp(struct str a, struct str b);	/* bytewise, as memcmp, then by length 
 bool str_starts_with(struct str s, struct str prefix);
 bool str_ends_with(struct str s, struct str suffix);
 struct str str_trim(struct str s); /* ASCII blanks, tabs, CR and LF at both ends */
+/* The beginning of `s`, UTF-8: at most `max_bytes`, and no part of a character. */
+struct str str_cut(struct str s, size_t max_bytes);
 /* Index of the first byte `c`, or s.len. */
 size_t str_find_char(struct str s, char c);
 /* Index of the first occurrence of `needle`, or s.len; an empty needle is found at 0. */

@@ -1,7 +1,6 @@
 #include "event/decode.h"
 
 #include <string.h>
-#include <strings.h>
 
 #include "base/arena.h"
 #include "base/mem.h"
@@ -9,6 +8,7 @@
 #include "event/delivery.h"
 #include "event/guard.h"
 #include "event/limits.h"
+#include "event/tree.h"
 
 #define CRASHES_ALLOWED 1 /* the next one quarantines */
 
@@ -42,8 +42,7 @@ static const struct property properties[] = {
 #define N_PROPERTIES ARRAY_LEN(properties)
 
 struct envelope {
-	const json_t *object;
-	struct str place;
+	const struct tree *object;
 	struct found found[N_PROPERTIES];
 	size_t n_unknown;
 	uint64_t quirks; /* of its property names */
@@ -63,7 +62,7 @@ static void *grow(struct decoding *d, const void *old, size_t n_old, size_t n_ne
 }
 
 /* Room for one more event; NULL when the arena is full. `hint`: how many may follow. */
-static struct event *add_event(struct decoding *d, json_t *tree, struct str place, size_t hint)
+static struct event *add_event(struct decoding *d, const struct tree *tree, size_t hint)
 {
 	struct delivery *delivery = d->delivery;
 	uint32_t n = delivery->n_events, n_room = d->n_room;
@@ -72,14 +71,12 @@ static struct event *add_event(struct decoding *d, json_t *tree, struct str plac
 		n_room = n + (hint > n ? (uint32_t)hint : n) + 1;
 		d->events = grow(d, d->events, n, n_room, sizeof(d->events[0]));
 		d->trees = grow(d, d->trees, n, n_room, sizeof(d->trees[0]));
-		d->places = grow(d, d->places, n, n_room, sizeof(d->places[0]));
 		if (d->full)
 			return NULL;
 		d->n_room = n_room;
 		delivery->events = d->events;
 	}
 	d->trees[n] = tree;
-	d->places[n] = place;
 	d->events[n].index = d->n_records++;
 	delivery->n_events++;
 	return &d->events[n];
@@ -110,64 +107,67 @@ static void quarantine(struct decoding *d, const char *reason, struct str detail
 
 /* --- records ---------------------------------------------------------------------------------- */
 
-static const char *type_words(const json_t *value)
+static const char *type_words(const struct tree *value)
 {
 	static const char *const words[] = {
-		[JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array", [JSON_STRING] = "a string",
-		[JSON_INTEGER] = "a number", [JSON_REAL] = "a number",  [JSON_TRUE] = "a boolean",
-		[JSON_FALSE] = "a boolean",  [JSON_NULL] = "null",
+		[TREE_OBJECT] = "an object", [TREE_ARRAY] = "an array", [TREE_STRING] = "a string",
+		[TREE_INTEGER] = "a number", [TREE_REAL] = "a number",  [TREE_TRUE] = "a boolean",
+		[TREE_FALSE] = "a boolean",  [TREE_NULL] = "null",
 	};
 
-	return words[json_typeof(value)];
+	return words[value->kind];
 }
 
-static void take_record(struct decoding *d, json_t *record, struct str place, bool bare,
-			size_t hint)
+static void take_record(struct decoding *d, const struct tree *record, bool bare, size_t hint)
 {
 	struct str context;
 	struct event *event;
 
-	if (!json_is_object(record)) {
+	if (!tree_is(record, TREE_OBJECT)) {
 		quarantine(
 			d, "record_not_object",
 			arena_putf(d->arena, "the record is %s, not an object", type_words(record)),
-			place);
+			record->place);
 		return;
 	}
-	event = add_event(d, record, place, hint);
+	event = add_event(d, record, hint);
 	if (!event)
 		return;
-	decode_record(d, record, place, bare, event, &context);
+	decode_record(d, record, bare, event, &context);
 	if (!d->delivery->context.p)
 		d->delivery->context = context;
 }
 
-static void take_records(struct decoding *d, const json_t *array, struct str rest)
+/* Item `i` of `array` and those behind it are too many. */
+static void leave_rest(struct decoding *d, const struct tree *array, const struct tree *item,
+		       size_t i, const char *what)
 {
-	size_t n = json_array_size(array);
+	const char *end = array->place.p + array->place.len;
 
-	for (size_t i = 0; i < n && !d->full; i++) {
-		struct str place = { 0 }, before = rest;
+	quarantine(d, "too_many_records",
+		   arena_putf(d->arena, "%zu more %sthan the %u that are read",
+			      tree_count(array) - i, what, DECODE_MAX_EVENTS),
+		   (struct str){ item->place.p, (size_t)(end - item->place.p) });
+}
 
+static void take_records(struct decoding *d, const struct tree *array)
+{
+	size_t n = tree_count(array), i = 0;
+
+	for (const struct tree *item = tree_first(array); item && !d->full;
+	     item = item->next, i++) {
 		if (d->n_records >= DECODE_MAX_EVENTS) {
-			quarantine(d, "too_many_records",
-				   arena_putf(d->arena,
-					      "%zu more records than the %u that are read", n - i,
-					      DECODE_MAX_EVENTS),
-				   before);
+			leave_rest(d, array, item, i, "records ");
 			return;
 		}
-		if (rest.p)
-			json_place_next_item(&rest, &place);
-		take_record(d, json_array_get(array, i), place, false,
-			    n < DECODE_MAX_EVENTS ? n : DECODE_MAX_EVENTS);
+		take_record(d, item, false, n < DECODE_MAX_EVENTS ? n : DECODE_MAX_EVENTS);
 	}
 }
 
 /* JSON that says nothing we know: it must not get lost. */
-static void take_unidentified(struct decoding *d, struct str place)
+static void take_unidentified(struct decoding *d)
 {
-	struct event *event = add_event(d, NULL, place, 1);
+	struct event *event = add_event(d, NULL, 1);
 
 	if (event)
 		event->quirks = QUIRK_BIT(NOT_AN_EVENT) | QUIRK_BIT(MESSAGE_ID_MISSING);
@@ -175,40 +175,50 @@ static void take_unidentified(struct decoding *d, struct str place)
 
 /* --- envelopes -------------------------------------------------------------------------------- */
 
-static bool take_digits(const char **p)
+/* Past the digits at the front; false when there are none. */
+static bool take_digits(struct str *rest)
 {
-	const char *start = *p;
+	size_t n = 0;
 
-	while (**p >= '0' && **p <= '9')
-		(*p)++;
-	return *p > start;
+	while (n < rest->len && rest->p[n] >= '0' && rest->p[n] <= '9')
+		n++;
+	*rest = (struct str){ rest->p + n, rest->len - n };
+	return n > 0;
 }
 
 /* "#Event.v1_4_0.Event" and nothing else. */
-static bool type_is_event(const json_t *value)
+static bool type_is_event(const struct tree *value)
 {
-	const char *p = json_string_value(value);
+	static const struct str before = { "#Event.v", 8 };
+	struct str rest;
 
-	if (!p || strncmp(p, "#Event.v", 8) != 0)
+	if (!tree_is(value, TREE_STRING) || !str_starts_with(value->text, before))
 		return false;
-	p += 8;
+	rest = (struct str){ value->text.p + before.len, value->text.len - before.len };
 	for (int i = 0; i < 3; i++) {
-		if (!take_digits(&p) || *p++ != (i < 2 ? '_' : '.'))
+		if (!take_digits(&rest) || rest.len == 0 || rest.p[0] != (i < 2 ? '_' : '.'))
 			return false;
+		rest = (struct str){ rest.p + 1, rest.len - 1 };
 	}
-	return strcmp(p, "Event") == 0;
+	return str_eq(rest, STR("Event"));
 }
 
-static bool type_names(const struct envelope *envelope, const char *word)
+static bool type_names(const struct envelope *envelope, struct str word)
 {
-	const char *type = json_string_value(envelope->found[E_ODATA_TYPE].value);
+	const struct tree *type = envelope->found[E_ODATA_TYPE].value;
 
-	return type && strcasestr(type, word);
+	if (!tree_is(type, TREE_STRING))
+		return false;
+	for (size_t i = 0; i + word.len <= type->text.len; i++) {
+		if (str_eq_nocase((struct str){ type->text.p + i, word.len }, word))
+			return true;
+	}
+	return false;
 }
 
-static void read_envelope(struct envelope *envelope, const json_t *object, struct str place)
+static void read_envelope(struct envelope *envelope, const struct tree *object)
 {
-	*envelope = (struct envelope){ .object = object, .place = place };
+	*envelope = (struct envelope){ .object = object };
 	decode_properties(object, properties, N_PROPERTIES, envelope->found, &envelope->n_unknown,
 			  &envelope->quirks);
 }
@@ -217,8 +227,8 @@ static bool is_metric_report(const struct envelope *envelope)
 {
 	if (envelope->found[E_EVENTS].value || envelope->found[E_ALERTS].value)
 		return false;
-	return json_is_array(envelope->found[E_METRIC_VALUES].value) ||
-	       type_names(envelope, "#MetricReport.");
+	return tree_is(envelope->found[E_METRIC_VALUES].value, TREE_ARRAY) ||
+	       type_names(envelope, STR("#MetricReport."));
 }
 
 /* What the envelope itself says, and where it departs from the standard. */
@@ -236,112 +246,96 @@ static void take_envelope(struct decoding *d, struct envelope *envelope)
 		*quirks |= QUIRK_BIT(ODATA_TYPE_ODD);
 	if (!found[E_ID].value)
 		*quirks |= QUIRK_BIT(ID_MISSING);
-	else if (!json_is_string(found[E_ID].value))
+	else if (!tree_is(found[E_ID].value, TREE_STRING))
 		*quirks |= QUIRK_BIT(ID_NOT_TEXT);
 	if (envelope->n_unknown > 0 || found[E_ALERTS].value || found[E_METRIC_VALUES].value)
 		*quirks |= QUIRK_BIT(UNKNOWN_PROPERTY);
-	if (found[E_ACTIONS].value && !json_is_object(found[E_ACTIONS].value))
+	if (found[E_ACTIONS].value && !tree_is(found[E_ACTIONS].value, TREE_OBJECT))
 		*quirks |= QUIRK_BIT(ACTIONS_FORM);
-	id = decode_value_text(d, &found[E_ID], envelope->place, quirks);
+	id = decode_value_text(d, found[E_ID].value, quirks);
 	if (!delivery->envelope_id.p)
 		delivery->envelope_id = id;
-	context = decode_value_text(d, &found[E_CONTEXT], envelope->place, quirks);
+	context = decode_value_text(d, found[E_CONTEXT].value, quirks);
 	if (context.p && !delivery->context.p)
 		delivery->context = context;
 }
 
-static struct found *records_of(struct envelope *envelope)
+static const struct tree *records_of(const struct envelope *envelope)
 {
-	struct found *events = &envelope->found[E_EVENTS], *alerts = &envelope->found[E_ALERTS];
+	const struct tree *events = envelope->found[E_EVENTS].value;
+	const struct tree *alerts = envelope->found[E_ALERTS].value;
 
-	if (!json_is_array(events->value) && !json_is_object(events->value) && alerts->value)
+	if (!tree_is(events, TREE_ARRAY) && !tree_is(events, TREE_OBJECT) && alerts)
 		return alerts;
 	return events;
 }
 
-static bool holds_records(const json_t *value)
-{
-	return json_array_size(value) > 0 || json_object_size(value) > 0;
-}
-
 static void take_envelope_records(struct decoding *d, struct envelope *envelope,
-				  const struct found *records)
+				  const struct tree *records)
 {
-	struct str place = { 0 };
-
 	take_envelope(d, envelope);
-	if (envelope->place.p)
-		place = json_place_of_member(envelope->place, records->key, !d->lossy);
-	if (json_is_array(records->value)) {
-		take_records(d, records->value, place);
+	if (tree_is(records, TREE_ARRAY)) {
+		take_records(d, records);
 		return;
 	}
 	d->delivery->quirks |= QUIRK_BIT(EVENTS_OBJECT);
-	take_record(d, records->value, place, false, 1);
+	take_record(d, records, false, 1);
 }
 
 /* One JSON value on its own: an envelope, a bare record, a report, or nothing known. */
-static void take_body(struct decoding *d, json_t *value, struct str place)
+static void take_body(struct decoding *d, const struct tree *value)
 {
 	struct envelope envelope;
-	const struct found *records;
+	const struct tree *records;
 
-	if (!json_is_object(value)) {
-		take_unidentified(d, place);
+	if (!tree_is(value, TREE_OBJECT)) {
+		take_unidentified(d);
 		return;
 	}
-	read_envelope(&envelope, value, place);
+	read_envelope(&envelope, value);
 	records = records_of(&envelope);
-	if (holds_records(records->value)) {
+	if (tree_count(records) > 0) {
 		take_envelope_records(d, &envelope, records);
 	} else if (is_metric_report(&envelope)) {
-		quarantine(d, "metric_report", STR("a MetricReport among events"), place);
+		quarantine(d, "metric_report", STR("a MetricReport among events"), value->place);
 	} else if (decode_looks_like_record(value)) {
 		d->delivery->quirks |= QUIRK_BIT(NO_ENVELOPE);
-		take_record(d, value, place, true, 1);
-	} else if (records->value &&
-		   (json_is_array(records->value) || json_is_object(records->value) ||
-		    json_is_null(records->value))) {
+		take_record(d, value, true, 1);
+	} else if (tree_is(records, TREE_ARRAY) || tree_is(records, TREE_OBJECT) ||
+		   tree_is(records, TREE_NULL)) {
 		take_envelope(d, &envelope);
 		d->delivery->quirks |= QUIRK_BIT(EVENTS_EMPTY);
 	} else {
-		if (type_names(&envelope, "#Event"))
+		if (type_names(&envelope, STR("#Event")))
 			d->delivery->quirks |= QUIRK_BIT(EVENTS_EMPTY);
-		take_unidentified(d, place);
+		take_unidentified(d);
 	}
 }
 
-static bool is_report_body(const json_t *root, struct str place)
+static bool is_report_body(const struct tree *root)
 {
 	struct envelope envelope;
 
-	if (!json_is_object(root))
+	if (!tree_is(root, TREE_OBJECT))
 		return false;
-	read_envelope(&envelope, root, place);
+	read_envelope(&envelope, root);
 	return is_metric_report(&envelope);
 }
 
 /* Several bodies in one array. */
-static void take_bodies(struct decoding *d, const json_t *root, struct str rest)
+static void take_bodies(struct decoding *d, const struct tree *root)
 {
-	size_t n = json_array_size(root);
+	size_t i = 0;
 
-	for (size_t i = 0; i < n && !d->full; i++) {
-		struct str place = { 0 };
-		json_t *item = json_array_get(root, i);
-
+	for (const struct tree *item = tree_first(root); item && !d->full; item = item->next, i++) {
 		if (d->n_records >= DECODE_MAX_EVENTS) {
-			quarantine(d, "too_many_records",
-				   arena_putf(d->arena, "%zu more than the %u that are read", n - i,
-					      DECODE_MAX_EVENTS),
-				   rest);
+			leave_rest(d, root, item, i, "");
 			return;
 		}
-		json_place_next_item(&rest, &place);
-		if (json_is_object(item))
-			take_body(d, item, place);
+		if (tree_is(item, TREE_OBJECT))
+			take_body(d, item);
 		else
-			take_record(d, item, place, true, 1);
+			take_record(d, item, true, 1);
 	}
 }
 
@@ -367,19 +361,18 @@ static void set_aside(struct delivery *delivery, enum delivery_kind kind, const 
 	delivery->detail = detail.p ? detail : str_of(reason);
 }
 
-static void take_root(struct decoding *d, json_t *root, struct str text)
+static void take_root(struct decoding *d, const struct tree *root)
 {
 	struct delivery *delivery = d->delivery;
-	struct str place = str_trim(text);
 
-	if (is_report_body(root, place)) {
+	if (is_report_body(root)) {
 		delivery->kind = DELIVERY_METRIC_REPORT;
 		return;
 	}
-	if (json_is_array(root) && json_array_size(root) > 0)
-		take_bodies(d, root, place);
+	if (tree_is(root, TREE_ARRAY) && tree_count(root) > 0)
+		take_bodies(d, root);
 	else
-		take_body(d, root, place);
+		take_body(d, root);
 	if (d->full)
 		return;
 	decode_drop_duplicates(d);
@@ -390,19 +383,21 @@ static void take_root(struct decoding *d, json_t *root, struct str text)
 
 static void decode(struct delivery *delivery)
 {
-	struct decoding d = { .delivery = delivery, .arena = delivery->arena };
+	struct decoding d = { .delivery = delivery,
+			      .arena = delivery->arena,
+			      .scratch = arena_new(DELIVERY_ARENA_MAX_BYTES) };
 	struct json_fault fault = { 0 };
 	struct str text = STR("");
-	json_t *root = NULL;
+	const struct tree *root = NULL;
 
 	if (delivery->raw.len > 0)
 		text = decode_text(delivery->arena, delivery->raw, &delivery->quirks);
 	d.full = !text.p;
 	if (!d.full)
-		root = decode_json(delivery->arena, text, &delivery->quirks, &d.lossy, &fault);
+		root = decode_json(&d, text, &fault);
 	if (root)
-		take_root(&d, root, text);
-	json_decref(root);
+		take_root(&d, root);
+	arena_free(d.scratch);
 	if (d.full)
 		set_aside(delivery, DELIVERY_QUARANTINED, "too_large",
 			  STR("the body unfolds to more than a delivery may hold"));

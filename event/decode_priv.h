@@ -1,7 +1,7 @@
 /* Decode, inside: the stages between the bytes of a delivery and its events.
  *
  *   decode_text.c       bytes -> UTF-8 text
- *   decode_json.c       text -> tree (jansson), and places in the text
+ *   tree.h              text -> tree
  *   decode_property.c   properties by name and form
  *   decode_record.c     one record of the tree -> one event
  *   decode_duplicates.c events told twice in one delivery
@@ -12,7 +12,6 @@
 #ifndef EVENT_DECODE_PRIV_H
 #define EVENT_DECODE_PRIV_H
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,6 +22,7 @@
 struct arena;
 struct delivery;
 struct event;
+struct tree;
 
 /* --- text ------------------------------------------------------------------------------------- */
 
@@ -41,22 +41,12 @@ struct json_fault {
 	struct str detail;
 };
 
-/* Read `text`; the tree is new (json_decref). NULL with *fault filled. *lossy_out: the tree does
- * not hold everything that the text does (numbers beyond a machine's, the earlier of two equal
- * keys). */
-json_t *decode_json(struct arena *arena, struct str text, uint64_t *quirks, bool *lossy_out,
-		    struct json_fault *fault);
+struct decoding;
 
-/* Places in a text that decode_json() took: views into it that start with a value and may go on
- * behind it. The next item of an array: *rest starts as the array, then as left by the last call;
- * *item_out ends where the item does. */
-bool json_place_next_item(struct str *rest, struct str *item_out);
-/* The value of `key`, spelled so in the text; p NULL when not there. The last one of several,
- * unless the keys are known to be `unique`. */
-struct str json_place_of_member(struct str object, const char *key, bool unique);
-/* The value at the front of `place` as compact JSON, numbers as the sender wrote them. p NULL when
- * the arena is full. */
-struct str json_place_compact(struct arena *arena, struct str place);
+/* Read `text` into d->scratch. NULL with *fault filled. */
+struct tree *decode_json(struct decoding *d, struct str text, struct json_fault *fault);
+/* The value as compact JSON, numbers as the sender wrote them. p NULL when the arena is full. */
+struct str decode_compact(struct arena *arena, const struct tree *tree);
 
 /* --- records ---------------------------------------------------------------------------------- */
 
@@ -75,41 +65,39 @@ struct property {
 	}
 
 struct found {
-	json_t *value;   /* borrowed; NULL when absent */
-	const char *key; /* as the sender spelled it */
+	const struct tree *value; /* borrowed; NULL when absent */
 	bool exact;
 };
 
 /* Find the `n` properties of `table` in `object`. *unknown_out counts what is not among them, names
  * with '@' aside. */
-void decode_properties(const json_t *object, const struct property *table, size_t n,
+void decode_properties(const struct tree *object, const struct property *table, size_t n,
 		       struct found *found, size_t *unknown_out, uint64_t *quirks);
 
-bool decode_has_form(const json_t *value, char form);
+bool decode_has_form(const struct tree *value, char form);
 
 /* What decoding one delivery has in hand. */
 struct decoding {
 	struct delivery *delivery;
 	struct arena *arena;
-	bool full; /* the arena was: give up */
-	bool lossy;
-	uint32_t n_records; /* met so far, whatever became of them: the next one's index */
-	uint32_t n_room;    /* of the three arrays, side by side */
+	struct arena *scratch; /* of the tree */
+	bool full;             /* the arena was: give up */
+	bool key_twice;        /* somewhere: the tree does not hold all that the text does */
+	uint32_t n_records;    /* met so far, whatever became of them: the next one's index */
+	uint32_t n_room;       /* of the two arrays, side by side */
 	struct event *events;
-	json_t **trees; /* borrowed from the whole tree */
-	struct str *places;
+	const struct tree **trees; /* borrowed from the whole tree */
 	uint32_t n_quarantined_room;
 };
 
 /* Whether the object has what makes a record when it stands alone. */
-bool decode_looks_like_record(const json_t *object);
+bool decode_looks_like_record(const struct tree *object);
 /* Fill `event` (zeroed, index set) from a record. `bare`: it stands without an envelope, whose
  * names it may hold as well. *context_out: its Context, p NULL when it has none. */
-void decode_record(struct decoding *d, const json_t *object, struct str place, bool bare,
-		   struct event *event, struct str *context_out);
+void decode_record(struct decoding *d, const struct tree *object, bool bare, struct event *event,
+		   struct str *context_out);
 /* Text of a property's value, whatever it is; p NULL when absent or null. */
-struct str decode_value_text(struct decoding *d, const struct found *found, struct str place,
-			     uint64_t *quirks);
+struct str decode_value_text(struct decoding *d, const struct tree *value, uint64_t *quirks);
 
 /* Drop the later ones of identical records with a sane time; n_events shrinks. */
 void decode_drop_duplicates(struct decoding *d);

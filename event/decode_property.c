@@ -3,6 +3,7 @@
 #include <strings.h>
 
 #include "event/decode_priv.h"
+#include "event/tree.h"
 
 static const struct property *property_named(const struct property *table, size_t n,
 					     const char *key, size_t len, bool *exact_out)
@@ -16,28 +17,27 @@ static const struct property *property_named(const struct property *table, size_
 	return NULL;
 }
 
-void decode_properties(const json_t *object, const struct property *table, size_t n,
+void decode_properties(const struct tree *object, const struct property *table, size_t n,
 		       struct found *found, size_t *unknown_out, uint64_t *quirks)
 {
-	json_t *tree = (json_t *)(uintptr_t)object; /* jansson's iterators want it so */
 	size_t n_unknown = 0;
 
 	memset(found, 0, n * sizeof(found[0]));
-	for (void *it = json_object_iter(tree); it; it = json_object_iter_next(tree, it)) {
-		const char *key = json_object_iter_key(it);
+	for (const struct tree *member = tree_first(object); member; member = member->next) {
 		bool exact;
-		const struct property *p = property_named(table, n, key, strlen(key), &exact);
+		const struct property *p =
+			property_named(table, n, member->key.p, member->key.len, &exact);
 		struct found *f;
 
 		if (!p) {
-			n_unknown += strchr(key, '@') == NULL;
+			n_unknown += str_find_char(member->key, '@') == member->key.len;
 			continue;
 		}
 		f = &found[p - table];
 		if (f->value)
 			*quirks |= QUIRK_BIT(NAME_TWICE);
 		if (!f->value || exact)
-			*f = (struct found){ json_object_iter_value(it), key, exact };
+			*f = (struct found){ member, exact };
 	}
 	for (size_t i = 0; i < n; i++) {
 		if (found[i].value && !found[i].exact)
@@ -46,21 +46,20 @@ void decode_properties(const json_t *object, const struct property *table, size_
 	*unknown_out = n_unknown;
 }
 
-bool decode_has_form(const json_t *value, char form)
+bool decode_has_form(const struct tree *value, char form)
 {
 	if (form >= 'A' && form <= 'Z') {
-		if (json_is_null(value))
+		if (tree_is(value, TREE_NULL))
 			return true;
 		form = (char)(form - 'A' + 'a');
 	}
 	switch (form) {
-	case 't': return json_is_string(value);
-	case 'b': return json_is_boolean(value);
-	case 'i': return json_is_integer(value);
-	case 'o': return json_is_object(value);
-	case 'a': return json_is_array(value);
-	case 'l':
-		return json_is_object(value) && json_is_string(json_object_get(value, "@odata.id"));
+	case 't': return tree_is(value, TREE_STRING);
+	case 'b': return tree_is_boolean(value);
+	case 'i': return tree_is(value, TREE_INTEGER);
+	case 'o': return tree_is(value, TREE_OBJECT);
+	case 'a': return tree_is(value, TREE_ARRAY);
+	case 'l': return tree_is(tree_member(value, STR("@odata.id")), TREE_STRING);
 	default: return true;
 	}
 }

@@ -1,6 +1,5 @@
 /* The third stage of decode: one EventRecord into a struct event. Spec 1.2 to 1.4. */
 #include <string.h>
-#include <strings.h>
 
 #include "base/arena.h"
 #include "base/clock.h"
@@ -9,6 +8,7 @@
 #include "event/decode_priv.h"
 #include "event/delivery.h"
 #include "event/limits.h"
+#include "event/tree.h"
 
 /* 2015-01-01: no Redfish service pushed events before. */
 #define SANE_FROM_US   (1420070400 * CLOCK_US_PER_S)
@@ -89,15 +89,14 @@ static const char *const event_types[] = { "StatusChange",  "ResourceUpdated",
 
 struct record {
 	struct decoding *d;
-	const json_t *object;
-	struct str place;
+	const struct tree *object;
 	bool bare;
 	struct event *event;
 	struct found found[N_PROPERTIES];
 	size_t n_unknown;
 };
 
-bool decode_looks_like_record(const json_t *object)
+bool decode_looks_like_record(const struct tree *object)
 {
 	static const int telling[] = { P_EVENT_TYPE,      P_MESSAGE_ID,   P_EVENT_ID,
 				       P_EVENT_TIMESTAMP, P_SEVERITY,     P_MESSAGE_SEVERITY,
@@ -113,7 +112,7 @@ bool decode_looks_like_record(const json_t *object)
 			return true;
 	}
 	/* A record by reference stands alone, too. */
-	return json_object_size(object) == 1 && json_object_get(object, "@odata.id");
+	return tree_count(object) == 1 && tree_member(object, STR("@odata.id"));
 }
 
 static void check_forms(struct record *r)
@@ -137,65 +136,38 @@ static struct str column(struct decoding *d, struct str text, uint64_t *quirks)
 	return kept;
 }
 
-/* A value that is no string: its JSON, from `place` where that is known. */
-static struct str other_text(struct decoding *d, const json_t *value, struct str place,
-			     uint64_t *quirks)
+struct str decode_value_text(struct decoding *d, const struct tree *value, uint64_t *quirks)
 {
-	char buffer[64];
-	size_t n;
-
-	if (place.p)
-		return column(d, json_place_compact(d->arena, place), quirks);
-	/* Only behind a key written with escapes: nothing worth more than a number. */
-	n = json_dumpb(value, buffer, sizeof(buffer), JSON_ENCODE_ANY | JSON_COMPACT);
-	return column(d, (struct str){ buffer, n <= sizeof(buffer) ? n : 0 }, quirks);
-}
-
-static struct str value_text(struct decoding *d, const json_t *value, struct str place,
-			     uint64_t *quirks)
-{
-	if (!value || json_is_null(value))
+	if (!value || tree_is(value, TREE_NULL))
 		return (struct str){ 0 };
-	if (!json_is_string(value))
-		return other_text(d, value, place, quirks);
-	return column(d, (struct str){ json_string_value(value), json_string_length(value) },
-		      quirks);
-}
-
-struct str decode_value_text(struct decoding *d, const struct found *found, struct str place,
-			     uint64_t *quirks)
-{
-	if (!found->value || json_is_null(found->value) || json_is_string(found->value))
-		return value_text(d, found->value, (struct str){ 0 }, quirks);
-	if (place.p)
-		place = json_place_of_member(place, found->key, !d->lossy);
-	return value_text(d, found->value, place, quirks);
+	if (tree_is(value, TREE_STRING))
+		return column(d, value->text, quirks);
+	return column(d, decode_compact(d->arena, value), quirks);
 }
 
 static struct str property_text(struct record *r, int property)
 {
-	return decode_value_text(r->d, &r->found[property], r->place, &r->event->quirks);
+	return decode_value_text(r->d, r->found[property].value, &r->event->quirks);
 }
 
 /* The URI in a link, whichever way it is written; p NULL when there is none. */
-static struct str link_text(struct record *r, const json_t *value)
+static struct str link_text(struct record *r, const struct tree *value)
 {
 	static const struct property names[] = { PROPERTY("@odata.id", 't'),
 						 PROPERTY("href", 't') };
 	struct found found[ARRAY_LEN(names)];
 	size_t n_unknown;
 
-	if (json_is_string(value))
-		return value_text(r->d, value, (struct str){ 0 }, &r->event->quirks);
-	if (json_is_array(value) && json_array_size(value) > 0)
-		return link_text(r, json_array_get(value, 0));
-	if (!json_is_object(value))
+	while (tree_is(value, TREE_ARRAY))
+		value = tree_first(value);
+	if (tree_is(value, TREE_STRING))
+		return decode_value_text(r->d, value, &r->event->quirks);
+	if (!tree_is(value, TREE_OBJECT))
 		return (struct str){ 0 };
 	decode_properties(value, names, ARRAY_LEN(names), found, &n_unknown, &r->event->quirks);
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		if (json_is_string(found[i].value))
-			return value_text(r->d, found[i].value, (struct str){ 0 },
-					  &r->event->quirks);
+		if (tree_is(found[i].value, TREE_STRING))
+			return decode_value_text(r->d, found[i].value, &r->event->quirks);
 	}
 	return (struct str){ 0 };
 }
@@ -276,18 +248,18 @@ static void decode_message_id(struct record *r)
 		event->quirks |= QUIRK_BIT(MESSAGE_ID_FORM);
 }
 
-static void decode_argument(struct record *r, const json_t *item, struct str place, struct str *out)
+static void decode_argument(struct record *r, const struct tree *item, struct str *out)
 {
 	struct event *event = r->event;
 
-	if (json_is_null(item)) {
+	if (tree_is(item, TREE_NULL)) {
 		event->quirks |= QUIRK_BIT(ARGS_NULL);
 		*out = STR("");
 		return;
 	}
-	if (!json_is_string(item))
+	if (!tree_is(item, TREE_STRING))
 		event->quirks |= QUIRK_BIT(ARGS_NOT_TEXT);
-	*out = value_text(r->d, item, place, &event->quirks);
+	*out = decode_value_text(r->d, item, &event->quirks);
 	if (out->p && str_trim(*out).len != out->len)
 		event->quirks |= QUIRK_BIT(ARGS_BLANKS);
 }
@@ -299,24 +271,10 @@ static bool reserve_args(struct record *r, size_t n)
 	return r->event->message_args != NULL;
 }
 
-/* Where the arguments stand in the text, when some are known by their text alone. */
-static struct str place_of_args(const struct record *r, const struct found *found)
+static void decode_args_array(struct record *r, const struct tree *array)
 {
-	const json_t *item;
-	size_t i;
-
-	json_array_foreach(found->value, i, item)
-	{
-		if (!json_is_string(item) && !json_is_null(item) && r->place.p)
-			return json_place_of_member(r->place, found->key, !r->d->lossy);
-	}
-	return (struct str){ 0 };
-}
-
-static void decode_args_array(struct record *r, const struct found *found)
-{
-	size_t n = json_array_size(found->value);
-	struct str rest = place_of_args(r, found);
+	const struct tree *item = tree_first(array);
+	size_t n = tree_count(array);
 
 	r->event->has_message_args = true;
 	if (n > DECODE_MAX_ARGS) {
@@ -325,28 +283,22 @@ static void decode_args_array(struct record *r, const struct found *found)
 	}
 	if (n == 0 || !reserve_args(r, n))
 		return;
-	for (size_t i = 0; i < n; i++) {
-		struct str place = { 0 };
-
-		if (rest.p)
-			json_place_next_item(&rest, &place);
-		decode_argument(r, json_array_get(found->value, i), place,
-				&r->event->message_args[i]);
-	}
+	for (size_t i = 0; i < n; i++, item = item->next)
+		decode_argument(r, item, &r->event->message_args[i]);
 	r->event->n_message_args = (uint32_t)n;
 }
 
 static void decode_args(struct record *r)
 {
-	const struct found *found = &r->found[P_MESSAGE_ARGS];
+	const struct tree *args = r->found[P_MESSAGE_ARGS].value;
 
-	if (!found->value)
+	if (!args)
 		return;
-	if (json_is_array(found->value)) {
-		decode_args_array(r, found);
+	if (tree_is(args, TREE_ARRAY)) {
+		decode_args_array(r, args);
 		return;
 	}
-	if (json_is_null(found->value)) {
+	if (tree_is(args, TREE_NULL)) {
 		r->event->quirks |= QUIRK_BIT(ARGS_NULL);
 		return;
 	}
@@ -406,25 +358,24 @@ static void decode_severity(struct record *r)
 
 static void decode_origin(struct record *r)
 {
-	const json_t *value = r->found[P_ORIGIN].value;
+	const struct tree *value = r->found[P_ORIGIN].value;
 	struct event *event = r->event;
 
 	if (!value)
 		return;
 	event->origin = link_text(r, value);
-	if (json_is_string(value)) {
+	if (tree_is(value, TREE_STRING)) {
 		event->quirks |= QUIRK_BIT(ORIGIN_STRING);
-	} else if (!json_is_object(value) || !event->origin.p) {
+		return;
+	}
+	if (!tree_is(value, TREE_OBJECT) || !event->origin.p) {
 		event->quirks |= QUIRK_BIT(ORIGIN_FORM);
-	} else {
-		json_t *tree = (json_t *)(uintptr_t)value;
-
-		for (void *it = json_object_iter(tree); it; it = json_object_iter_next(tree, it)) {
-			const char *key = json_object_iter_key(it);
-
-			if (!strchr(key, '@') && strcasecmp(key, "href") != 0)
-				event->quirks |= QUIRK_BIT(ORIGIN_RESOURCE);
-		}
+		return;
+	}
+	for (const struct tree *member = tree_first(value); member; member = member->next) {
+		if (str_find_char(member->key, '@') == member->key.len &&
+		    !str_eq_nocase(member->key, STR("href")))
+			event->quirks |= QUIRK_BIT(ORIGIN_RESOURCE);
 	}
 }
 
@@ -456,48 +407,41 @@ static void decode_timestamp(struct record *r)
 
 static void decode_group_id(struct record *r)
 {
-	const struct found *found = &r->found[P_EVENT_GROUP_ID];
+	const struct tree *value = r->found[P_EVENT_GROUP_ID].value;
 	struct event *event = r->event;
+	struct str text;
 
-	if (!found->value)
+	if (!value)
 		return;
-	if (!json_is_integer(found->value) || r->d->lossy) {
-		struct str text = property_text(r, P_EVENT_GROUP_ID);
-
-		if (!json_is_integer(found->value) || !str_to_i64(text, &event->event_group_id))
-			event->quirks |= QUIRK_BIT(GROUP_ID_FORM);
-		event->has_event_group_id = str_to_i64(str_trim(text), &event->event_group_id);
+	if (tree_is(value, TREE_INTEGER) && value->fits) {
+		event->event_group_id = value->number;
+		event->has_event_group_id = true;
 		return;
 	}
-	event->event_group_id = json_integer_value(found->value);
-	event->has_event_group_id = true;
+	event->quirks |= QUIRK_BIT(GROUP_ID_FORM);
+	text = property_text(r, P_EVENT_GROUP_ID);
+	event->has_event_group_id = str_to_i64(str_trim(text), &event->event_group_id);
 }
 
 /* --- what kind of record ---------------------------------------------------------------------- */
 
-static bool is_telemetry_name(const char *key)
+static bool is_telemetry_name(struct str key)
 {
-	return strcasecmp(key, "MetricValues") == 0 || strncasecmp(key, "MetricReport", 12) == 0 ||
-	       strcasecmp(key, "Sensors") == 0; /* Cray: Oem.Sensors in every record */
+	static const struct str report = { "MetricReport", 12 };
+
+	return str_eq_nocase(key, STR("MetricValues")) ||
+	       (key.len >= report.len &&
+		str_eq_nocase((struct str){ key.p, report.len }, report)) ||
+	       str_eq_nocase(key, STR("Sensors")); /* Cray: Oem.Sensors in every record */
 }
 
-static bool holds_telemetry(const json_t *value, int depth)
+static bool holds_telemetry(const struct tree *value, int depth)
 {
-	json_t *tree = (json_t *)(uintptr_t)value;
-	const json_t *item;
-	size_t i;
-
 	if (depth == 0)
 		return false;
-	json_array_foreach(tree, i, item)
-	{
-		if (holds_telemetry(item, depth - 1))
-			return true;
-	}
-	for (void *it = json_object_iter(tree); it; it = json_object_iter_next(tree, it)) {
-		item = json_object_iter_value(it);
-		if (is_telemetry_name(json_object_iter_key(it)) &&
-		    (json_is_array(item) || json_is_object(item)))
+	for (const struct tree *item = tree_first(value); item; item = item->next) {
+		if (item->key.p && is_telemetry_name(item->key) &&
+		    (tree_is(item, TREE_ARRAY) || tree_is(item, TREE_OBJECT)))
 			return true;
 		if (holds_telemetry(item, depth - 1))
 			return true;
@@ -524,7 +468,7 @@ static void note_kind(struct record *r)
 			event->quirks |= QUIRK_BIT(RECORD_OEM_ONLY);
 		if (holds_telemetry(r->found[P_OEM].value, OEM_LOOK_DEPTH))
 			event->quirks |= QUIRK_BIT(METRIC_IN_OEM);
-	} else if (count_besides(r, -1) == 0 && json_object_get(r->object, "@odata.id")) {
+	} else if (count_besides(r, -1) == 0 && tree_member(r->object, STR("@odata.id"))) {
 		event->quirks |= QUIRK_BIT(RECORD_REFERENCE);
 	}
 	for (size_t i = N_STANDARD; i < N_PROPERTIES; i++) {
@@ -536,7 +480,7 @@ static void note_kind(struct record *r)
 	}
 	if (r->found[P_ENTRY_TYPE].value || r->found[P_CREATED].value)
 		event->quirks |= QUIRK_BIT(RECORD_LOG_ENTRY);
-	if (r->found[P_ACTIONS].value && !json_is_object(r->found[P_ACTIONS].value))
+	if (r->found[P_ACTIONS].value && !tree_is(r->found[P_ACTIONS].value, TREE_OBJECT))
 		event->quirks |= QUIRK_BIT(ACTIONS_FORM);
 	if (!r->found[P_MEMBER_ID].value)
 		event->quirks |= QUIRK_BIT(MEMBER_ID_MISSING);
@@ -557,12 +501,10 @@ static void derive_category(struct event *event)
 	event->category = category_of(event, prefix, skip(id, last));
 }
 
-void decode_record(struct decoding *d, const json_t *object, struct str place, bool bare,
-		   struct event *event, struct str *context_out)
+void decode_record(struct decoding *d, const struct tree *object, bool bare, struct event *event,
+		   struct str *context_out)
 {
-	struct record r = {
-		.d = d, .object = object, .place = place, .bare = bare, .event = event
-	};
+	struct record r = { .d = d, .object = object, .bare = bare, .event = event };
 
 	decode_properties(object, properties, N_PROPERTIES, r.found, &r.n_unknown, &event->quirks);
 	if (r.n_unknown > 0)

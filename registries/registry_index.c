@@ -2,6 +2,8 @@
  *
  *	candidates  by prefix, key, then best first; a run of equal (prefix, key) is a group
  *	groups	    by key, prefix; a run of equal key is a group_list
+ *
+ * and a table of the newest registry of each prefix.
  */
 #include "registries/registry_index_priv.h"
 
@@ -26,12 +28,14 @@ struct table {
 };
 
 struct registry_index {
+	struct registry *const *registries;
 	struct candidate *candidates;
 	size_t n_candidates;
 	struct candidate_group *groups;
 	size_t n_groups;
 	struct table by_name; /* of groups by prefix and key */
 	struct table by_key;  /* of the first group of each key */
+	struct table newest;  /* of registries, by prefix */
 };
 
 static char lower(char c)
@@ -226,10 +230,55 @@ static void fill_tables(struct registry_index *index)
 	}
 }
 
+/* The cell of the registries with this prefix in any case; NULL when there is none. */
+static struct cell *find_prefix(const struct registry_index *index, struct str prefix)
+{
+	const struct table *table = &index->newest;
+	uint64_t hash;
+
+	if (!hash_name(prefix, STR(""), &hash))
+		return NULL;
+	for (size_t i = hash & table->mask; table->cells[i].at != 0; i = (i + 1) & table->mask) {
+		struct cell *cell = &table->cells[i];
+
+		if (cell->hash == (uint32_t)(hash >> 32) &&
+		    str_eq_nocase(index->registries[cell->at - 1]->prefix, prefix))
+			return cell;
+	}
+	return NULL;
+}
+
+static bool is_newer(const struct registry *a, const struct registry *b)
+{
+	for (int i = 0; i < 3; i++) {
+		if (a->numbers[i] != b->numbers[i])
+			return a->numbers[i] > b->numbers[i];
+	}
+	return false;
+}
+
+static void find_newest(struct registry_index *index, size_t n)
+{
+	uint64_t hash;
+
+	table_init(&index->newest, n);
+	for (size_t i = 0; i < n; i++) {
+		const struct registry *registry = index->registries[i];
+		struct cell *cell = find_prefix(index, registry->prefix);
+
+		if (!cell && hash_name(registry->prefix, STR(""), &hash))
+			table_put(&index->newest, hash, i);
+		else if (cell && is_newer(registry, index->registries[cell->at - 1]))
+			cell->at = (uint32_t)i + 1;
+	}
+}
+
 struct registry_index *registry_index_new(struct registry *const *registries, size_t n)
 {
 	struct registry_index *index = xcalloc(1, sizeof(*index));
 
+	index->registries = registries;
+	find_newest(index, n);
 	collect_candidates(index, registries, n);
 	form_groups(index);
 	fill_tables(index);
@@ -244,6 +293,7 @@ void registry_index_free(struct registry_index *index)
 	free(index->groups);
 	free(index->by_name.cells);
 	free(index->by_key.cells);
+	free(index->newest.cells);
 	free(index);
 }
 
@@ -285,4 +335,11 @@ struct group_list registry_index_groups_of_key(const struct registry_index *inde
 			list.n++;
 	}
 	return list;
+}
+
+const struct registry *registry_index_newest(const struct registry_index *index, struct str prefix)
+{
+	const struct cell *cell = find_prefix(index, prefix);
+
+	return cell ? index->registries[cell->at - 1] : NULL;
 }

@@ -17,5 +17,7 @@ void registry_index_free(struct registry_index *index); /* NULL is allowed */
 const struct candidate_group *registry_index_group(const struct registry_index *index,
 						   struct str prefix, struct str key);
 struct group_list registry_index_groups_of_key(const struct registry_index *index, struct str key);
+/* NULL when there is none of the prefix, in whatever case. */
+const struct registry *registry_index_newest(const struct registry_index *index, struct str prefix);
 
 #endif

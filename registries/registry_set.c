@@ -161,17 +161,7 @@ struct group_list registry_set_groups_of_key(const struct registry_set *set, str
 
 const struct registry *registry_set_newest(const struct registry_set *set, struct str prefix)
 {
-	const struct registry *newest = NULL;
-
-	for (size_t i = 0; i < registry_set_count(set); i++) {
-		const struct registry *registry = set->registries[i];
-
-		if (!str_eq_nocase(registry->prefix, prefix))
-			continue;
-		if (!newest || compare_versions(registry, newest) > 0)
-			newest = registry;
-	}
-	return newest;
+	return set ? registry_index_newest(set->index, prefix) : NULL;
 }
 
 /* --- folders ---------------------------------------------------------------------------------- */

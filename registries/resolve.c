@@ -15,74 +15,108 @@ struct wish {
 	unsigned n_args;
 };
 
-/* How well a candidate fulfils it: compared from left to right, less is better. */
-struct fit {
-	bool other_case;  /* the key is spelled in other case */
-	bool contradicts; /* it asks for another number of arguments */
-	bool foreign;     /* the sender has registries of its own, and this is none */
-	enum resolve_step step;
-	unsigned distance; /* on the rung */
-};
+/* How badly a candidate fulfils it, in one number: the first of these counts most, then the step,
+ * then the distance on its rung. */
+#define MISFIT_CASE        (UINT64_C(1) << 42) /* the key is spelled in other case */
+#define MISFIT_CONTRADICTS (UINT64_C(1) << 41) /* it asks for another number of arguments */
+#define MISFIT_FOREIGN     (UINT64_C(1) << 40) /* the sender has registries, and this is none */
+#define MISFIT_STEP_SHIFT  32
 
-static unsigned gap(unsigned a, unsigned b)
+static uint64_t misfit_of_step(enum resolve_step step, unsigned distance)
 {
-	return a > b ? a - b : b - a;
+	return (uint64_t)step << MISFIT_STEP_SHIFT | distance;
 }
 
-static struct fit fit_of(const struct candidate *candidate, const struct wish *wish)
+static enum resolve_step step_of(uint64_t misfit)
 {
-	const unsigned *has = candidate->numbers, *wants = wish->numbers;
-	struct fit fit = {
-		.contradicts = wish->has_args && candidate->n_args != wish->n_args,
-		.foreign = wish->own && !bundle_has(wish->own, candidate->registry->number),
-		.step = STEP_EXACT,
-	};
+	return (enum resolve_step)(misfit >> MISFIT_STEP_SHIFT & 0xff);
+}
 
-	if (!wish->has_version)
-		return fit;
+static uint64_t misfit_of_version(const unsigned *has, const struct wish *wish)
+{
+	const unsigned *wants = wish->numbers;
+
 	if (has[0] != wants[0])
-		fit.step = STEP_OTHER_MAJOR;
-	else if (has[1] == wants[1])
-		fit.distance = wish->has_patch && has[2] != wants[2];
-	else
-		fit.step = has[1] > wants[1] ? STEP_NEWER_MINOR : STEP_OLDER_MINOR;
-	if (fit.step == STEP_NEWER_MINOR || fit.step == STEP_OLDER_MINOR)
-		fit.distance = gap(has[1], wants[1]);
-	return fit;
+		return misfit_of_step(STEP_OTHER_MAJOR, 0);
+	if (has[1] > wants[1])
+		return misfit_of_step(STEP_NEWER_MINOR, has[1] - wants[1]);
+	if (has[1] < wants[1])
+		return misfit_of_step(STEP_OLDER_MINOR, wants[1] - has[1]);
+	return misfit_of_step(STEP_EXACT, wish->has_patch && has[2] != wants[2]);
 }
 
-static bool is_better(const struct fit *a, const struct fit *b)
+/* All but the case of the key. */
+static uint64_t misfit_of(const struct candidate *candidate, const struct wish *wish)
 {
-	if (a->other_case != b->other_case)
-		return b->other_case;
-	if (a->contradicts != b->contradicts)
-		return b->contradicts;
-	if (a->foreign != b->foreign)
-		return b->foreign;
-	if (a->step != b->step)
-		return a->step < b->step; /* the enum goes down the ladder */
-	return a->distance < b->distance;
+	uint64_t misfit = misfit_of_step(STEP_EXACT, 0);
+
+	if (wish->has_version)
+		misfit = misfit_of_version(candidate->numbers, wish);
+	if (wish->has_args && candidate->n_args != wish->n_args)
+		misfit |= MISFIT_CONTRADICTS;
+	if (wish->own && !bundle_has(wish->own, candidate->registry->number))
+		misfit |= MISFIT_FOREIGN;
+	return misfit;
+}
+
+#define NO_MISFIT misfit_of_step(STEP_EXACT, 0)
+
+/* The first one of the version that is all that is wished for, or NULL. A group stands newest
+ * first, and may hold the versions of ten years. */
+static const struct candidate *choose_exact(const struct candidate_group *group,
+					    const struct wish *wish)
+{
+	const unsigned *wants = wish->numbers;
+	uint32_t from = 0, to = group->n;
+
+	while (from < to) {
+		uint32_t middle = from + (to - from) / 2;
+		const unsigned *has = group->candidates[middle].numbers;
+
+		if (has[0] > wants[0] || (has[0] == wants[0] && has[1] > wants[1]))
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	for (; from < group->n; from++) {
+		const struct candidate *candidate = &group->candidates[from];
+
+		if (candidate->numbers[0] != wants[0] || candidate->numbers[1] != wants[1])
+			break;
+		if (misfit_of(candidate, wish) == NO_MISFIT &&
+		    str_eq(candidate->message->key, wish->key))
+			return candidate;
+	}
+	return NULL;
 }
 
 /* The best of the group; the group's own order decides between equals. */
 static const struct candidate *choose(const struct candidate_group *group, const struct wish *wish,
-				      struct fit *fit_out)
+				      uint64_t *misfit_out)
 {
 	bool other_case = !str_eq(group->candidates->message->key, wish->key);
 	const struct candidate *best = NULL;
+	uint64_t least = UINT64_MAX;
 
-	for (uint32_t i = 0; i < group->n; i++) {
+	*misfit_out = NO_MISFIT;
+	if (wish->has_version)
+		best = choose_exact(group, wish);
+	if (best)
+		return best;
+	for (uint32_t i = 0; i < group->n && least > NO_MISFIT; i++) {
 		const struct candidate *candidate = &group->candidates[i];
-		struct fit fit = fit_of(candidate, wish);
+		uint64_t misfit = misfit_of(candidate, wish);
 
 		if (!group->one_spelling)
 			other_case = !str_eq(candidate->message->key, wish->key);
-		fit.other_case = other_case;
-		if (best && !is_better(&fit, fit_out))
+		if (other_case)
+			misfit |= MISFIT_CASE;
+		if (misfit >= least)
 			continue;
 		best = candidate;
-		*fit_out = fit;
+		least = misfit;
 	}
+	*misfit_out = least;
 	return best;
 }
 
@@ -97,10 +131,10 @@ static const struct candidate *choose_by_key(const struct registry_set *set, str
 
 	wish.has_version = false; /* a version of another prefix says nothing */
 	for (size_t i = 0; i < list.n && n_found[0] < 2; i++) {
-		struct fit fit = { 0 };
-		const struct candidate *best = choose(&list.groups[i], &wish, &fit);
+		uint64_t misfit;
+		const struct candidate *best = choose(&list.groups[i], &wish, &misfit);
 
-		way = fit.foreign * 2u + fit.other_case;
+		way = (misfit & MISFIT_FOREIGN ? 2 : 0) + (misfit & MISFIT_CASE ? 1 : 0);
 		found[way] = best;
 		n_found[way]++;
 	}
@@ -125,14 +159,14 @@ struct match resolve_find(const struct registry_set *set, struct uuid source, st
 	const struct candidate_group *group;
 	const struct candidate *best;
 	struct match match = { .step = STEP_NONE };
-	struct fit fit = { 0 };
+	uint64_t misfit;
 
 	if (!set || !id.key.p)
 		return match;
 	group = registry_set_group(set, id.prefix, id.key);
 	if (group) {
-		best = choose(group, &wish, &fit);
-		match.step = fit.step;
+		best = choose(group, &wish, &misfit);
+		match.step = step_of(misfit);
 		match.prefix_case = !str_eq(best->registry->prefix, id.prefix);
 	} else {
 		best = choose_by_key(set, wish);

@@ -2,7 +2,10 @@
  * the metric. */
 #include "registries/resolve.h"
 
+#include <string.h>
+
 #include "base/arena.h"
+#include "base/mem.h"
 #include "base/metrics.h"
 #include "event/category.h"
 #include "event/limits.h"
@@ -13,7 +16,8 @@
 #include "registries/registry_priv.h"
 
 /* What a sentence of ours quotes of a sender's text. */
-#define QUOTE_MAX_BYTES 256
+#define QUOTE_MAX_BYTES   256
+#define VERSION_MAX_BYTES 24 /* two numbers of 32 bits and a dot */
 
 /* What a record without MessageId and text may be, most telling first. */
 static const struct {
@@ -34,13 +38,7 @@ static bool is_blank(struct str text)
 
 static struct str quote(struct str text)
 {
-	text = str_trim(text);
-	if (text.len <= QUOTE_MAX_BYTES)
-		return text;
-	text.len = QUOTE_MAX_BYTES;
-	while (text.len > 0 && ((unsigned char)text.p[text.len] & 0xc0) == 0x80)
-		text.len--; /* not within a character */
-	return text;
+	return str_cut(str_trim(text), QUOTE_MAX_BYTES);
 }
 
 /* Whether an argument brought the percent signs into the text, which then is filled already. */
@@ -93,10 +91,10 @@ static struct str copy_fact(struct arena *arena, struct str fact)
 }
 
 /* Severity, category, resolution and resolved_by: what is known besides the words. */
-static void take_facts(struct event *event, const struct match *match, struct arena *arena)
+static void take_facts(struct event *event, const struct message_id *id, const struct match *match,
+		       struct arena *arena)
 {
-	struct message_id id = message_id_parse(event->message_id);
-	struct str prefix = id.prefix;
+	struct str prefix = id->prefix;
 
 	event->resolved_by = (struct resolved_by){ .step = STEP_NONE };
 	event->resolution = event->sender_resolution;
@@ -116,7 +114,7 @@ static void take_facts(struct event *event, const struct match *match, struct ar
 		event->resolved_by.sha256 = copy_fact(arena, registry_sha256(registry));
 		event->resolved_by.step = match->step;
 	}
-	event->category = category_of(event, prefix, id.key);
+	event->category = category_of(event, prefix, id->key);
 }
 
 static void take_sender_text(struct event *event, struct str text)
@@ -156,56 +154,88 @@ static const char *record_hint(const struct event *event)
 	return "nothing that names a message";
 }
 
+static struct str join(struct arena *arena, const struct str *parts, size_t n)
+{
+	size_t len = 0;
+	char *p, *end;
+
+	for (size_t i = 0; i < n; i++)
+		len += parts[i].len;
+	p = end = arena_alloc(arena, len + 1);
+	if (!p)
+		return (struct str){ NULL, 0 };
+	for (size_t i = 0; i < n; i++) {
+		if (parts[i].len > 0)
+			memcpy(end, parts[i].p, parts[i].len);
+		end += parts[i].len;
+	}
+	return (struct str){ p, len };
+}
+
+/* One such sentence for each event of a source whose registry is missing: printf would cost more
+ * than all else about it. */
+#define SAY(arena, ...)                                                                            \
+	join(arena, (const struct str[]){ __VA_ARGS__ },                                           \
+	     ARRAY_LEN(((const struct str[]){ __VA_ARGS__ })))
+
 static struct str say_unidentified(const struct event *event, struct arena *arena)
 {
 	struct str type = quote(event->event_type), origin = quote(event->origin);
-	const char *hint = record_hint(event);
 
-	if (type.len == 0)
-		type = STR("not given");
-	if (origin.len == 0)
-		origin = STR("not given");
-	return arena_putf(
-		arena,
-		"Event without MessageId and text: the record holds %s "
-		"(EventType: %.*s; origin: %.*s). The delivery it came in shows all of it.",
-		hint, STR_ARG(type), STR_ARG(origin));
+	return SAY(arena, STR("Event without MessageId and text: the record holds "),
+		   str_of(record_hint(event)), STR(" (EventType: "),
+		   type.len > 0 ? type : STR("not given"), STR("; origin: "),
+		   origin.len > 0 ? origin : STR("not given"),
+		   STR("). The delivery it came in shows all of it."));
 }
 
 static struct str say_code(const struct event *event, enum message_id_form form,
 			   struct arena *arena)
 {
-	const char *what = form == MESSAGE_ID_HEX ? "raw SEL data" : "a class and code number";
-
-	return arena_putf(arena,
-			  "Event '%.*s' came without text: its MessageId is %s, which no message "
-			  "registry explains. The delivery it came in shows all of it.",
-			  STR_ARG(quote(event->message_id)), what);
+	return SAY(arena, STR("Event '"), quote(event->message_id),
+		   STR("' came without text: its MessageId is "),
+		   form == MESSAGE_ID_HEX ? STR("raw SEL data") : STR("a class and code number"),
+		   STR(", which no message registry explains. The delivery it came in shows all of "
+		       "it."));
 }
 
-#define CURE "into a folder of registries.path (state_dir/registries is one) and send SIGHUP."
+#define CURE "' into a folder of registries.path (state_dir/registries is one) and send SIGHUP."
 
 static struct str say_unknown_key(const struct event *event, const struct registry *newest,
 				  struct str prefix, struct arena *arena)
 {
-	return arena_putf(
-		arena,
-		"Event '%.*s' came without text, and no loaded version of message registry "
-		"'%.*s' (newest: %.*s) has this key: put the sender's version of the "
-		"message registry for '%.*s' " CURE,
-		STR_ARG(quote(event->message_id)), STR_ARG(newest->prefix),
-		STR_ARG(newest->version), STR_ARG(quote(prefix)));
+	return SAY(arena, STR("Event '"), quote(event->message_id),
+		   STR("' came without text, and no loaded version of message registry '"),
+		   newest->prefix, STR("' (newest: "), newest->version,
+		   STR(") has this key: put the sender's version of the message registry for '"),
+		   quote(prefix), STR(CURE));
 }
 
 static struct str say_wordless(const struct event *event, const struct registry *registry,
 			       struct arena *arena)
 {
-	return arena_putf(
-		arena,
-		"Event '%.*s' came without text, and message registry '%.*s' version %.*s "
-		"has no words for it either.",
-		STR_ARG(quote(event->message_id)), STR_ARG(registry->prefix),
-		STR_ARG(registry->version));
+	return SAY(arena, STR("Event '"), quote(event->message_id),
+		   STR("' came without text, and message registry '"), registry->prefix,
+		   STR("' version "), registry->version, STR(" has no words for it either."));
+}
+
+/* "1.7", from the end of `digits` on. */
+static struct str version_words(const struct message_id *id, char digits[VERSION_MAX_BYTES])
+{
+	const unsigned numbers[] = { id->minor, id->major };
+	char *p = digits + VERSION_MAX_BYTES;
+
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+		unsigned rest = numbers[i];
+
+		if (i > 0)
+			*--p = '.';
+		do {
+			*--p = (char)('0' + rest % 10);
+			rest /= 10;
+		} while (rest > 0);
+	}
+	return (struct str){ p, (size_t)(digits + VERSION_MAX_BYTES - p) };
 }
 
 static struct str say_missing(const struct registry_set *set, const struct event *event,
@@ -213,46 +243,45 @@ static struct str say_missing(const struct registry_set *set, const struct event
 {
 	const struct registry *newest = id->prefix.p ? registry_set_newest(set, id->prefix) : NULL;
 	struct str text = quote(event->message_id), prefix = quote(id->prefix);
+	char digits[VERSION_MAX_BYTES];
 
 	if (newest)
 		return say_unknown_key(event, newest, id->prefix, arena);
 	if (id->has_version)
-		return arena_putf(arena,
-				  "Event '%.*s' came without text, and message registry '%.*s' "
-				  "version %u.%u is not loaded: put the sender's message registry "
-				  "for '%.*s' " CURE,
-				  STR_ARG(text), STR_ARG(prefix), id->major, id->minor,
-				  STR_ARG(prefix));
+		return SAY(arena, STR("Event '"), text,
+			   STR("' came without text, and message registry '"), prefix,
+			   STR("' version "), version_words(id, digits),
+			   STR(" is not loaded: put the sender's message registry for '"), prefix,
+			   STR(CURE));
 	if (prefix.len > 0)
-		return arena_putf(arena,
-				  "Event '%.*s' came without text, and message registry '%.*s' is "
-				  "not loaded: put the sender's message registry for '%.*s' " CURE,
-				  STR_ARG(text), STR_ARG(prefix), STR_ARG(prefix));
-	return arena_putf(arena,
-			  "Event '%.*s' came without text, and its MessageId is a bare key that no "
-			  "loaded message registry has, or several have: put the sender's message "
-			  "registry for '%.*s' " CURE,
-			  STR_ARG(text), STR_ARG(text));
+		return SAY(arena, STR("Event '"), text,
+			   STR("' came without text, and message registry '"), prefix,
+			   STR("' is not loaded: put the sender's message registry for '"), prefix,
+			   STR(CURE));
+	return SAY(arena, STR("Event '"), text,
+		   STR("' came without text, and its MessageId is a bare key that no loaded "
+		       "message registry has, or several have: put the sender's message registry "
+		       "for '"),
+		   text, STR(CURE));
 }
 
 static struct str say(const struct registry_set *set, const struct event *event,
-		      const struct match *match, struct arena *arena)
+		      const struct message_id *id, const struct match *match, struct arena *arena)
 {
-	struct message_id id = message_id_parse(event->message_id);
-
 	if (match->registry)
 		return say_wordless(event, match->registry, arena);
-	if (id.form == MESSAGE_ID_EMPTY)
+	if (id->form == MESSAGE_ID_EMPTY)
 		return say_unidentified(event, arena);
-	if (id.form == MESSAGE_ID_NUMBERS || id.form == MESSAGE_ID_HEX)
-		return say_code(event, id.form, arena);
-	return say_missing(set, event, &id, arena);
+	if (id->form == MESSAGE_ID_NUMBERS || id->form == MESSAGE_ID_HEX)
+		return say_code(event, id->form, arena);
+	return say_missing(set, event, id, arena);
 }
 
 static void take_own_sentence(const struct registry_set *set, struct event *event,
-			      const struct match *match, struct arena *arena)
+			      const struct message_id *id, const struct match *match,
+			      struct arena *arena)
 {
-	event->message = say(set, event, match, arena);
+	event->message = say(set, event, id, match, arena);
 	if (!event->message.p)
 		event->message =
 			STR("Event whose text did not fit into memory: the delivery it came "
@@ -263,12 +292,13 @@ static void take_own_sentence(const struct registry_set *set, struct event *even
 void resolve_event(const struct registry_set *set, struct uuid source, struct event *event,
 		   struct arena *arena)
 {
+	struct message_id id = message_id_parse(event->message_id);
 	struct match match = resolve_find(set, source, event->message_id,
 					  event->has_message_args || event->n_message_args > 0,
 					  event->n_message_args);
 	bool template = is_template(event, match.message);
 
-	take_facts(event, &match, arena);
+	take_facts(event, &id, &match, arena);
 	event->message = event->language = (struct str){ NULL, 0 };
 	event->quirks &= ~QUIRK_BIT(MESSAGE_TEMPLATE); /* decode could only guess */
 	if (template)
@@ -280,6 +310,6 @@ void resolve_event(const struct registry_set *set, struct uuid source, struct ev
 	if (!event->message.p && template)
 		take_sender_text(event, render(event, event->sender_message, arena));
 	if (!event->message.p)
-		take_own_sentence(set, event, &match, arena);
+		take_own_sentence(set, event, &id, &match, arena);
 	metric_add(METRIC_RESOLVE, resolve_step_name(event->resolved_by.step), 1);
 }

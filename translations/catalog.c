@@ -142,6 +142,11 @@ static struct str member_text(json_t *root, const char *name)
 	return text.p ? str_trim(text) : STR("");
 }
 
+static struct str quote(struct str tag)
+{
+	return str_cut(tag, LANGUAGE_MAX_BYTES);
+}
+
 static int take_language(struct catalog *catalog, json_t *root, const char *folder, struct err *err)
 {
 	struct str given = member_text(root, "Language");
@@ -149,17 +154,16 @@ static int take_language(struct catalog *catalog, json_t *root, const char *fold
 
 	if (valid && !str_eq(given, str_of(catalog->language)))
 		note(catalog, "language_tag", NO_KEY, "Language '%.*s' is taken for '%s'",
-		     (int)(given.len < 40 ? given.len : 40), given.p, catalog->language);
+		     STR_ARG(quote(given)), catalog->language);
 	if (!folder)
 		return valid ? 0
 			     : err_set(err, -EINVAL,
 				       "%s: Language '%.*s' is no language tag (BCP 47)",
-				       catalog->place.p, (int)(given.len < 40 ? given.len : 40),
-				       given.p);
+				       catalog->place.p, STR_ARG(quote(given)));
 	if (strcmp(folder, catalog->language) != 0)
 		note(catalog, "language_differs", NO_KEY,
 		     "Language '%.*s' differs from the folder's '%s', which counts",
-		     (int)(given.len < 40 ? given.len : 40), given.p, folder);
+		     STR_ARG(quote(given)), folder);
 	snprintf(catalog->language, sizeof(catalog->language), "%s", folder);
 	return 0;
 }

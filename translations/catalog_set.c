@@ -14,7 +14,7 @@
 #include "translations/catalog_priv.h"
 #include "translations/language.h"
 
-/* "prefix.key", the prefix in lower case. */
+/* Prefix in lower case, NUL, key: either may hold a dot, and none a NUL. */
 #define NAME_MAX_BYTES 512
 
 struct language {
@@ -43,7 +43,7 @@ static bool put_name(struct str prefix, struct str key, char *out, size_t *n_out
 
 		out[n++] = c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 	}
-	out[n++] = '.';
+	out[n++] = '\0';
 	memcpy(out + n, key.p, key.len);
 	*n_out = n + key.len;
 	return true;

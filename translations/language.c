@@ -8,7 +8,7 @@
 
 /* Tags that vendors write though no language has them (spec 6). */
 static const struct {
-	const char *wrong, *right;
+	const char *wrong, *right; /* two letters each */
 } repairs[] = { { "jp", "ja" }, { "cn", "zh" }, { "kr", "ko" }, { "cz", "cs" } };
 
 /* What decides whether a reader can read a text. */
@@ -26,10 +26,23 @@ static bool to_locale(const char *tag, char out[ULOC_FULLNAME_CAPACITY])
 	       (size_t)parsed == strlen(tag) && out[0] != '\0';
 }
 
+/* The right word for the tag's language; NULL when there is nothing to repair. */
+static const char *repair_of(const char *tag)
+{
+	for (size_t i = 0; i < ARRAY_LEN(repairs); i++) {
+		size_t n = strlen(repairs[i].wrong);
+
+		if (strncasecmp(tag, repairs[i].wrong, n) == 0 && (tag[n] == '\0' || tag[n] == '-'))
+			return repairs[i].right;
+	}
+	return NULL;
+}
+
 bool language_tidy(struct str tag, char out[LANGUAGE_MAX_BYTES])
 {
 	char text[LANGUAGE_MAX_BYTES], locale[ULOC_FULLNAME_CAPACITY];
 	UErrorCode status = U_ZERO_ERROR;
+	const char *repair;
 
 	out[0] = '\0';
 	tag = str_trim(tag);
@@ -38,18 +51,15 @@ bool language_tidy(struct str tag, char out[LANGUAGE_MAX_BYTES])
 	for (size_t i = 0; i < tag.len; i++)
 		text[i] = tag.p[i] == '_' ? '-' : tag.p[i];
 	text[tag.len] = '\0';
-	for (size_t i = 0; i < ARRAY_LEN(repairs); i++) {
-		size_t n = strlen(repairs[i].wrong);
-
-		if (strncasecmp(text, repairs[i].wrong, n) == 0 &&
-		    (text[n] == '\0' || text[n] == '-'))
-			memcpy(text, repairs[i].right, n);
-	}
+	repair = repair_of(text);
+	if (repair)
+		memcpy(text, repair, 2);
 	if (!to_locale(text, locale))
 		return false;
 	uloc_toLanguageTag(locale, out, LANGUAGE_MAX_BYTES, true, &status);
+	/* Kanuri's other name, "kau", would become the "kr" that is taken for Korean. */
 	if (U_SUCCESS(status) && status != U_STRING_NOT_TERMINATED_WARNING &&
-	    strcmp(out, "und") != 0)
+	    strcmp(out, "und") != 0 && !repair_of(out))
 		return true;
 	out[0] = '\0';
 	return false;
@@ -157,26 +167,38 @@ static bool is_refused(const struct language_range *ranges, size_t n, const char
 	return false;
 }
 
-static int find_tag(const char *const *available, size_t n, const char *tag)
+/* What is asked for, and what there is. */
+struct choice {
+	const struct language_range *ranges;
+	size_t n_ranges;
+	const char *const *available;
+	size_t n_available;
+};
+
+static bool is_offered(const struct choice *choice, size_t i)
 {
-	for (size_t i = 0; i < n; i++)
-		if (strcasecmp(available[i], tag) == 0)
-			return (int)i;
+	return !is_refused(choice->ranges, choice->n_ranges, choice->available[i]);
+}
+
+static int find_tag(const struct choice *choice, const char *tag)
+{
+	for (size_t i = 0; i < choice->n_available; i++)
+		if (strcasecmp(choice->available[i], tag) == 0)
+			return is_offered(choice, i) ? (int)i : -1;
 	return -1;
 }
 
 /* "de-AT-1901": itself, "de-AT", "de"; a subtag of one letter goes with what it introduces. */
-static int look_up(const char *const *available, size_t n, const char *range,
-		   const struct script *wanted)
+static int look_up(const struct choice *choice, const char *range, const struct script *wanted)
 {
 	char tag[LANGUAGE_MAX_BYTES];
 
 	memcpy(tag, range, strlen(range) + 1);
 	for (;;) {
-		int i = find_tag(available, n, tag);
+		int i = find_tag(choice, tag);
 		char *cut = strrchr(tag, '-');
 
-		if (i >= 0 && is_readable(wanted, available[i]))
+		if (i >= 0 && is_readable(wanted, choice->available[i]))
 			return i;
 		if (!cut)
 			return -1;
@@ -186,17 +208,26 @@ static int look_up(const char *const *available, size_t n, const char *range,
 	}
 }
 
-static int choose_one(const struct language_range *range, const char *const *available, size_t n)
+/* The first one that is not refused. */
+static int choose_any(const struct choice *choice)
+{
+	for (size_t i = 0; i < choice->n_available; i++)
+		if (is_offered(choice, i))
+			return (int)i;
+	return -1;
+}
+
+static int choose_one(const struct choice *choice, const char *range)
 {
 	struct script wanted;
 	int found;
 
-	if (strcmp(range->tag, "*") == 0)
-		return 0;
-	wanted = script_of(range->tag);
-	found = look_up(available, n, range->tag, &wanted);
-	for (size_t i = 0; found < 0 && i < n; i++)
-		if (is_readable(&wanted, available[i]))
+	if (strcmp(range, "*") == 0)
+		return choose_any(choice);
+	wanted = script_of(range);
+	found = look_up(choice, range, &wanted);
+	for (size_t i = 0; found < 0 && i < choice->n_available; i++)
+		if (is_offered(choice, i) && is_readable(&wanted, choice->available[i]))
 			found = (int)i;
 	return found;
 }
@@ -204,14 +235,13 @@ static int choose_one(const struct language_range *range, const char *const *ava
 int language_choose(const struct language_range *ranges, size_t n_ranges,
 		    const char *const *available, size_t n_available)
 {
-	for (size_t i = 0; i < n_ranges && n_available > 0; i++) {
-		int found =
-			ranges[i].weight > 0 ? choose_one(&ranges[i], available, n_available) : -1;
+	const struct choice choice = { ranges, n_ranges, available, n_available };
+	int found = -1;
 
-		if (found >= 0 && !is_refused(ranges, n_ranges, available[found]))
-			return found;
-	}
-	return -1;
+	/* In order of weight: behind the first that is not wanted come no others. */
+	for (size_t i = 0; found < 0 && i < n_ranges && ranges[i].weight > 0; i++)
+		found = choose_one(&choice, ranges[i].tag);
+	return found;
 }
 
 bool language_is_rtl(const char *tag)

@@ -3,12 +3,12 @@
  * Usage: fanout --stream HOST:PORT [--tls] --clients N --seconds S [--authorization TEXT]
  *               [--post HOST:PORT --path PATH --rate R] [--record FILE] [--languages L[,L…]]
  *
- * All clients follow /stream?after=live, in the languages by turns. Says "ready" when all stand. With --post, R events a
- * second are posted over connections of its own (TLS like the stream); every tenth client looks for
- * them in what it reads. For each probe and each of these clients: the time of the frame minus that
- * of the 200, both on the clock of this process. --record writes a line for each message of the
- * first client: microseconds since the first one, bytes of payload, events. One line of JSON at the
- * end.
+ * All clients follow /stream?after=live, in the languages by turns. Says "ready" when all stand.
+ * With --post, R events a second are posted over connections of its own (TLS like the stream);
+ * every tenth client looks for them in what it reads. For each probe and each of these clients: the
+ * time of the frame minus that of the 200, both on the clock of this process. --record writes a
+ * line for each message of the first client: microseconds since the first one, bytes of payload,
+ * events. One line of JSON at the end.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -269,8 +269,9 @@ static void send_upgrade(struct peer *peer)
 	strbuf_init(&text, 4096);
 	strbuf_put_text(&text, "GET /stream?after=live");
 	if (options.n_languages > 0)
-		strbuf_putf(&text, "&language=%.*s",
-			    STR_ARG(options.languages[(size_t)(peer - peers) % options.n_languages]));
+		strbuf_putf(
+			&text, "&language=%.*s",
+			STR_ARG(options.languages[(size_t)(peer - peers) % options.n_languages]));
 	strbuf_put_text(&text, " HTTP/1.1\r\nHost: localhost\r\nUpgrade: "
 			       "websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
 			       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"

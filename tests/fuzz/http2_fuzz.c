@@ -84,8 +84,7 @@ static void turn(int n, int drain_fd)
 
 	for (int i = 0; i < n; i++) {
 		loop_turn(loop, 0);
-		while (drain_fd >= 0 &&
-		       recv(drain_fd, dropped, sizeof(dropped), MSG_DONTWAIT) > 0)
+		while (drain_fd >= 0 && recv(drain_fd, dropped, sizeof(dropped), MSG_DONTWAIT) > 0)
 			;
 	}
 }

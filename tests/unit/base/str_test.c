@@ -57,6 +57,16 @@ static void test_search(void **state)
 	assert_int_equal(str_trim(STR(" \n ")).len, 0);
 }
 
+static void test_cut(void **state)
+{
+	struct str word = STR("x\xc3\xa4\xe2\x82\xac"); /* of one, two and three bytes */
+	static const size_t expect[] = { 0, 1, 1, 3, 3, 3, 6, 6 };
+
+	for (size_t max = 0; max < ARRAY_LEN(expect); max++)
+		assert_int_equal(str_cut(word, max).len, expect[max]);
+	assert_int_equal(str_cut(str_of(NULL), 3).len, 0);
+}
+
 static void test_numbers(void **state)
 {
 	static const struct {
@@ -281,10 +291,15 @@ static void test_cap(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_compare), cmocka_unit_test(test_search),
-		cmocka_unit_test(test_numbers), cmocka_unit_test(test_utf8),
-		cmocka_unit_test(test_json),    cmocka_unit_test(test_json_every_byte),
-		cmocka_unit_test(test_build),   cmocka_unit_test(test_cap),
+		cmocka_unit_test(test_compare),
+		cmocka_unit_test(test_search),
+		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_utf8),
+		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_json_every_byte),
+		cmocka_unit_test(test_build),
+		cmocka_unit_test(test_cap),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* Connections taken over, plain and through TLS: bytes both ways, ends both ways, counts. */
 #include "door.h"
+#include "tls_house.h"
 
 #include <fcntl.h>
 
@@ -7,39 +8,18 @@
 
 #define UPGRADE "GET /upgrade HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"
 
-static char dir[] = "/tmp/rfeventd-takeover-test-XXXXXX";
-static struct tls_certificate pairs[2];
-static struct tls_slot *slot;
 static SSL_CTX *context;
 
-static int make_slot(void **state)
+static int open_group(void **state)
 {
-	const struct tls_config config = { .certificates = pairs, .n_certificates = 2 };
-	struct err err = { "" };
-
-	assert_non_null(mkdtemp(dir));
-	if (tls_make_self_signed(dir, pairs, &err) < 0 || tls_slot_new(&config, &slot, &err) < 0)
-		fail_msg("%s", err.text);
 	context = SSL_CTX_new(TLS_client_method());
-	return 0;
+	return house_open(state);
 }
 
-static int drop_slot(void **state)
+static int close_group(void **state)
 {
-	char *ca = xasprintf("%s/ca.crt", dir);
-
 	SSL_CTX_free(context);
-	tls_slot_free(slot);
-	for (size_t i = 0; i < 2; i++) {
-		unlink(pairs[i].certificate);
-		unlink(pairs[i].key);
-		free((void *)(uintptr_t)pairs[i].certificate);
-		free((void *)(uintptr_t)pairs[i].key);
-	}
-	unlink(ca);
-	free(ca);
-	rmdir(dir);
-	return 0;
+	return house_close(state);
 }
 
 static int taken(struct door *door)
@@ -54,7 +34,7 @@ static int taken(struct door *door)
 
 static void open_both(struct client *client, struct door *door, bool tls)
 {
-	door_open(door, &http_default_limits, tls ? slot : NULL);
+	door_open(door, &http_default_limits, tls ? house.slot : NULL);
 	if (tls)
 		assert_int_equal(client_open_tls(client, door, context), 1);
 	else
@@ -266,5 +246,5 @@ int main(void)
 		cmocka_unit_test(test_back_pressure),
 	};
 
-	return cmocka_run_group_tests(tests, make_slot, drop_slot);
+	return cmocka_run_group_tests(tests, open_group, close_group);
 }

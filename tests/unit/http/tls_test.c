@@ -1,5 +1,6 @@
 /* TLS at the door: versions, key types, reload, what a bad client leaves behind. */
 #include "door.h"
+#include "tls_house.h"
 
 #include "base/metrics.h"
 
@@ -8,46 +9,11 @@
 #include <openssl/x509v3.h>
 #include <sys/stat.h>
 
-static char dir[] = "/tmp/rfeventd-tls-test-XXXXXX";
-static struct tls_certificate pairs[2];
-static struct tls_slot *slot;
-static const struct tls_config config = { .certificates = pairs, .n_certificates = 2 };
-
-static int make_slot(void **state)
-{
-	struct err err = { "" };
-
-	assert_non_null(mkdtemp(dir));
-	if (tls_make_self_signed(dir, pairs, &err) < 0 || tls_slot_new(&config, &slot, &err) < 0)
-		fail_msg("%s", err.text);
-	return 0;
-}
-
-static int drop_slot(void **state)
-{
-	static const char *const names[] = { "receiver-p256.crt", "receiver-p256.key",
-					     "receiver-rsa.crt", "receiver-rsa.key", "ca.crt" };
-
-	tls_slot_free(slot);
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		char *path = xasprintf("%s/%s", dir, names[i]);
-
-		unlink(path);
-		free(path);
-	}
-	rmdir(dir);
-	for (size_t i = 0; i < 2; i++) {
-		free((void *)(uintptr_t)pairs[i].certificate);
-		free((void *)(uintptr_t)pairs[i].key);
-	}
-	return 0;
-}
-
 /* A client that trusts ca.crt. */
 static SSL_CTX *client_context(void)
 {
 	SSL_CTX *context = SSL_CTX_new(TLS_client_method());
-	char *ca = xasprintf("%s/ca.crt", dir);
+	char *ca = xasprintf("%s/ca.crt", house.dir);
 
 	assert_int_equal(SSL_CTX_load_verify_locations(context, ca, NULL), 1);
 	SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
@@ -77,7 +43,7 @@ static void test_handshakes(void **state)
 {
 	struct door door;
 
-	door_open(&door, &http_default_limits, slot);
+	door_open(&door, &http_default_limits, house.slot);
 	for (size_t i = 0; i < ARRAY_LEN(handshakes); i++) {
 		SSL_CTX *context = client_context();
 		struct client client;
@@ -121,7 +87,7 @@ static void test_names_and_modes(void **state)
 	struct err err;
 
 	for (size_t i = 0; i < 2; i++) {
-		BIO *bio = BIO_new_file(pairs[i].certificate, "r");
+		BIO *bio = BIO_new_file(house.pairs[i].certificate, "r");
 		X509 *x509 = PEM_read_bio_X509(bio, NULL, NULL, NULL);
 		struct stat st, st2;
 
@@ -131,13 +97,13 @@ static void test_names_and_modes(void **state)
 		assert_int_equal(X509_check_host(x509, "elsewhere.example", 0, 0, NULL), 0);
 		assert_int_equal(X509_check_purpose(x509, X509_PURPOSE_SSL_SERVER, 0), 1);
 		assert_int_equal(X509_check_ca(x509), 1);
-		assert_int_equal(stat(pairs[i].key, &st), 0);
+		assert_int_equal(stat(house.pairs[i].key, &st), 0);
 		assert_int_equal(st.st_mode & 0777, 0600);
-		assert_int_equal(stat(pairs[i].certificate, &st), 0);
+		assert_int_equal(stat(house.pairs[i].certificate, &st), 0);
 		assert_int_equal(st.st_mode & 0777, 0644);
 		/* A second start keeps them. */
-		assert_int_equal(tls_make_self_signed(dir, again, &err), 0);
-		assert_int_equal(stat(pairs[i].certificate, &st2), 0);
+		assert_int_equal(tls_make_self_signed(house.dir, again, &err), 0);
+		assert_int_equal(stat(house.pairs[i].certificate, &st2), 0);
 		assert_int_equal(st.st_ino, st2.st_ino);
 		for (size_t k = 0; k < 2; k++) {
 			free((void *)(uintptr_t)again[k].certificate);
@@ -156,8 +122,8 @@ static void test_reload_keeps_connections(void **state)
 	struct tls_slot *own;
 	struct door door;
 	struct err err;
-	struct tls_config one = { .certificates = pairs, .n_certificates = 1 };
-	struct tls_certificate broken = { pairs[0].certificate, pairs[1].key };
+	struct tls_config one = { .certificates = house.pairs, .n_certificates = 1 };
+	struct tls_certificate broken = { house.pairs[0].certificate, house.pairs[1].key };
 	X509 *certificate;
 
 	assert_int_equal(tls_slot_new(&one, &own, &err), 0);
@@ -166,7 +132,7 @@ static void test_reload_keeps_connections(void **state)
 	one.certificates = &broken;
 	assert_true(tls_slot_reload(own, &one, &err) < 0); /* the old one stays */
 	assert_non_null(strstr(err.text, broken.key));
-	one.certificates = &pairs[1];
+	one.certificates = &house.pairs[1];
 	assert_int_equal(tls_slot_reload(own, &one, &err), 0);
 	assert_int_equal(client_open_tls(&after, &door, context), 1);
 	certificate = SSL_get1_peer_certificate(after.ssl);
@@ -199,7 +165,7 @@ static void test_alpn(void **state)
 	struct door door;
 	unsigned int n;
 
-	door_open(&door, &http_default_limits, slot);
+	door_open(&door, &http_default_limits, house.slot);
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		SSL_CTX_set_alpn_protos(context, (const unsigned char *)cases[i].offers,
 					(unsigned int)strlen(cases[i].offers));
@@ -219,7 +185,7 @@ static void test_one_write_a_turn(void **state)
 	struct client client;
 	struct door door;
 
-	door_open(&door, &http_default_limits, slot);
+	door_open(&door, &http_default_limits, house.slot);
 	assert_int_equal(client_open_tls(&client, &door, context), 1);
 	client_check_one_write(&client);
 	client_close(&client);
@@ -232,7 +198,7 @@ static void test_ticket_resumes(void **state)
 	static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
 	struct door door;
 
-	door_open(&door, &http_default_limits, slot);
+	door_open(&door, &http_default_limits, house.slot);
 	for (size_t i = 0; i < ARRAY_LEN(versions); i++) {
 		SSL_CTX *context = client_context();
 		SSL_SESSION *session;
@@ -301,13 +267,13 @@ static void test_one_ticket(void **state)
 	static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
 	struct door door;
 
-	door_open(&door, &http_default_limits, slot);
+	door_open(&door, &http_default_limits, house.slot);
 	for (size_t i = 0; i < ARRAY_LEN(versions); i++) {
 		SSL_CTX *context = client_context();
 
 		SSL_CTX_set_max_proto_version(context, versions[i]);
-		SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT |
-								SSL_SESS_CACHE_NO_INTERNAL);
+		SSL_CTX_set_session_cache_mode(context,
+					       SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 		SSL_CTX_sess_set_new_cb(context, count_ticket);
 		n_tickets = 0;
 		SSL_SESSION_free(get_session(&door, context));
@@ -325,9 +291,9 @@ static void test_tickets_travel(void **state)
 	struct tls_slot *other;
 	struct err err;
 
-	assert_int_equal(tls_slot_new(&config, &other, &err), 0);
-	door_open(&first, &http_default_limits, slot);
-	door_open(&second, &http_default_limits, slot);
+	assert_int_equal(tls_slot_new(&house.config, &other, &err), 0);
+	door_open(&first, &http_default_limits, house.slot);
+	door_open(&second, &http_default_limits, house.slot);
 	door_open(&third, &http_default_limits, other);
 	for (size_t i = 0; i < ARRAY_LEN(versions); i++) {
 		SSL_CTX *context = client_context();
@@ -339,7 +305,7 @@ static void test_tickets_travel(void **state)
 		assert_false(resumes(&third, context, session)); /* other keys */
 		SSL_SESSION_free(session);
 		session = get_session(&first, context);
-		assert_int_equal(tls_slot_reload(slot, &config, &err), 0);
+		assert_int_equal(tls_slot_reload(house.slot, &house.config, &err), 0);
 		assert_true(resumes(&second, context, session));
 		SSL_SESSION_free(session);
 		SSL_CTX_free(context);
@@ -354,7 +320,7 @@ static void test_tickets_travel(void **state)
 static void test_old_tls(void **state)
 {
 	static const struct tls_policy old = { TLS_VERSION_1_0, 0 };
-	const struct tls_config asked = { .certificates = pairs,
+	const struct tls_config asked = { .certificates = house.pairs,
 					  .n_certificates = 2,
 					  .policy = &old };
 	static const int versions[] = { TLS1_VERSION, TLS1_1_VERSION, TLS1_2_VERSION,
@@ -365,7 +331,7 @@ static void test_old_tls(void **state)
 
 	assert_int_equal(tls_slot_new(&asked, &lenient, &err), 0);
 	door_open(&door, &http_default_limits, lenient);
-	door_open(&usual, &http_default_limits, slot);
+	door_open(&usual, &http_default_limits, house.slot);
 	for (size_t i = 0; i < ARRAY_LEN(versions); i++) {
 		SSL_CTX *context = client_context();
 		struct client client;
@@ -410,8 +376,8 @@ static void make_client_pair(const char *name, struct tls_certificate *out)
 	X509_add_ext(x509, extension, -1);
 	X509_EXTENSION_free(extension);
 	assert_true(X509_sign(x509, key, EVP_sha256()) > 0);
-	out->certificate = xasprintf("%s/%s.crt", dir, name);
-	out->key = xasprintf("%s/%s.key", dir, name);
+	out->certificate = xasprintf("%s/%s.crt", house.dir, name);
+	out->key = xasprintf("%s/%s.key", house.dir, name);
 	file = BIO_new_file(out->certificate, "w");
 	PEM_write_bio_X509(file, x509);
 	BIO_free(file);
@@ -459,7 +425,7 @@ static void test_client_certificates(void **state)
 {
 	static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
 	struct tls_config asked = {
-		.certificates = pairs,
+		.certificates = house.pairs,
 		.n_certificates = 2,
 	};
 	struct tls_certificate known, stranger;
@@ -489,7 +455,7 @@ static void test_client_certificates(void **state)
 	}
 	door_close(&door);
 	/* Not asked for: shown to nobody. */
-	door_open(&door, &http_default_limits, slot);
+	door_open(&door, &http_default_limits, house.slot);
 	assert_int_equal(show(&door, &known, TLS1_3_VERSION, body), 200);
 	assert_string_equal(body, "none");
 	door_close(&door);
@@ -535,7 +501,7 @@ static void test_handshakes_wait_for_requests(void **state)
 	int n_served = 0;
 
 	limits.max_connections_per_peer = N + 10;
-	door_open(&door, &limits, slot);
+	door_open(&door, &limits, house.slot);
 	assert_int_equal(client_open_tls(&live, &door, context), 1);
 	assert_int_equal(client_open_tls(&sleeper, &door, context), 1);
 	for (int i = 0; i < N; i++)
@@ -569,7 +535,8 @@ static void test_handshakes_wait_for_requests(void **state)
 	SSL_CTX_free(context);
 }
 
-/* Peers that stop in the middle of a handshake or a record, or never read: the others do not notice. */
+/* Peers that stop in the middle of a handshake or a record, or never read: the others do not
+ * notice. */
 static void test_stalled_peers(void **state)
 {
 	SSL_CTX *context = client_context();
@@ -577,7 +544,7 @@ static void test_stalled_peers(void **state)
 	struct strbuf hello;
 	struct door door;
 
-	door_open(&door, &http_default_limits, slot);
+	door_open(&door, &http_default_limits, house.slot);
 	prepare_hello(&begun, &door, context, &hello);
 	assert_int_equal(send(begun.fd, hello.p, hello.len / 2, 0), hello.len / 2);
 	strbuf_fini(&hello);
@@ -611,7 +578,7 @@ static void test_big_bodies_both_ways(void **state)
 
 	for (size_t i = 0; i < SIZE; i++)
 		body[i] = (char)(i * 17 + i / 999);
-	door_open(&door, &http_default_limits, slot);
+	door_open(&door, &http_default_limits, house.slot);
 	assert_int_equal(client_open_tls(&client, &door, context), 1);
 	snprintf(head, sizeof(head), "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n",
 		 SIZE);
@@ -650,7 +617,7 @@ static void test_strangers(void **state)
 	struct door door;
 
 	limits.handshake_us = 100000;
-	door_open(&door, &limits, slot);
+	door_open(&door, &limits, house.slot);
 	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
 		char bytes[64];
 		ssize_t n;
@@ -678,7 +645,7 @@ static void test_error_is_read_before_the_end(void **state)
 	struct door door;
 	char body[1024];
 
-	door_open(&door, &http_default_limits, slot);
+	door_open(&door, &http_default_limits, house.slot);
 	assert_int_equal(client_open_tls(&client, &door, context), 1);
 	client_say(&client,
 		   "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 999999999\r\n\r\nand so on");
@@ -710,5 +677,5 @@ int main(void)
 		cmocka_unit_test(test_error_is_read_before_the_end),
 	};
 
-	return cmocka_run_group_tests(tests, make_slot, drop_slot);
+	return cmocka_run_group_tests(tests, house_open, house_close);
 }

@@ -23,6 +23,7 @@ static void tags(void **state)
 		{ "jp", "ja" }, /* HPE (spec 6) */
 		{ "cn", "zh" },
 		{ "kr", "ko" },
+		{ "kau", NULL }, /* Kanuri, whose short tag is "kr" */
 		{ " en-US ", "en-US" },
 		{ "", NULL },
 		{ "e", NULL },
@@ -94,7 +95,7 @@ static void choice(void **state)
 		{ "*", "en", "anything is the default" },
 		{ "fr, *;q=0.1", "en", "anything else" },
 		{ "de;q=0, *", "en", "not wanted" },
-		{ "en;q=0, *", NULL, "the default is refused" },
+		{ "en;q=0, *", "de", "anything but the default" },
 		{ "", NULL, "nothing asked" },
 		{ "tlh", NULL, "unknown" },
 	};
