@@ -15,6 +15,7 @@ static const struct cli_verb *const verbs[] = {
 	&event_send_verb,   &registry_list_verb,   &registry_show_verb,
 	&registry_add_verb, &registry_remove_verb, &registry_fetch_verb,
 	&registry_lint_verb,  &registry_diff_verb,   &registry_coverage_verb,
+	&registry_resolve_verb,
 };
 
 static const char usage[] =
