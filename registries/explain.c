@@ -173,20 +173,26 @@ static void say_step(const struct explanation *e, struct reasons *reasons)
 	    e->id.minor, STR_ARG(prefix), which);
 }
 
+static size_t count_contradicting(const struct explanation *e)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < e->n_fits; i++)
+		n += e->fits[i].contradicts;
+	return n;
+}
+
 static void say_fit(const struct explanation *e, struct reasons *reasons)
 {
 	const struct candidate_fit *fit = e->fits;
 	struct str prefix = registry_prefix(fit->registry);
+	size_t n = count_contradicting(e);
 
 	if (fit->contradicts)
-		say(reasons, "it asks for %u arguments, and %u were given, as with all candidates",
-		    fit->message->n_args, e->event.n_message_args);
-	for (size_t i = 1; !fit->contradicts && i < e->n_fits; i++) {
-		if (!fit[i].contradicts)
-			continue;
+		say(reasons, "it asks for %u arguments, and %u were given%s", fit->message->n_args,
+		    e->event.n_message_args, n == e->n_fits ? ", as with all candidates" : "");
+	else if (n > 0)
 		say(reasons, "candidates that ask for another number of arguments stand back");
-		break;
-	}
 	if (fit->foreign)
 		say(reasons, "the source serves registries itself, but none of them fits");
 	else if (registry_set_is_held(e->set, e->question->source, fit->registry))

@@ -149,7 +149,7 @@ size_t lint_n_files(const struct lint *lint)
 /* --- reading -------------------------------------------------------------------------------------
  */
 
-/* The tag that the file's folder is named by. Longer words pass for tags too, but name none. */
+/* The tag that the file's folder is named by. */
 static bool folder_language(const char *path, char out[LANGUAGE_MAX_BYTES])
 {
 	char *plain = realpath(path, NULL), *copy = xstrdup(plain ? plain : path);
@@ -157,7 +157,7 @@ static bool folder_language(const char *path, char out[LANGUAGE_MAX_BYTES])
 
 	free(plain);
 	free(copy);
-	return is_tag && strcspn(out, "-") <= 3;
+	return is_tag;
 }
 
 /* A registry says how severe its messages are; a translation only what they say. */

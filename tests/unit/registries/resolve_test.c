@@ -289,6 +289,30 @@ static void candidates_of_a_source(void **state)
 	registry_set_unref(set);
 }
 
+/* Of a bare key the sender's own registry means it even where another one's arguments fit better:
+ * what is found goes before what fits. */
+static void what_is_found_is_the_first(void **state)
+{
+	const struct uuid source = { { 7 } };
+	struct registry *registries[] = {
+		fixture_registry("Fitting", "1.0.0", FIXTURE_MESSAGE("Both", 1, "OK", "Fits %1.")),
+		fixture_registry("Own", "1.0.0", FIXTURE_MESSAGE("Both", 0, "OK", "Own.")),
+	};
+	struct registry_set *set = registry_set_new(registries, 2);
+	const char *held = registry_sha256(registry_set_at(set, 1)).p;
+	struct strbuf found;
+
+	registry_set_hold(set, source, &held, 1);
+	strbuf_init(&found, 4096);
+	assert_true(
+		str_eq(registry_prefix(resolve_find(set, source, STR("Both"), true, 1).registry),
+		       STR("Own")));
+	list_candidates(set, source, "Both", 1, &found);
+	assert_string_equal(found.p, "Own 1.0.0 bare_key args; Fitting 1.0.0 bare_key foreign");
+	strbuf_fini(&found);
+	registry_set_unref(set);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,6 +322,7 @@ int main(void)
 		cmocka_unit_test(many_sources),
 		cmocka_unit_test(candidates_best_first),
 		cmocka_unit_test(candidates_of_a_source),
+		cmocka_unit_test(what_is_found_is_the_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
