@@ -103,7 +103,7 @@ void show_entry(json_t *entry, enum cli_output output)
 	fflush(stdout);
 }
 
-static void show_fact(const char *name, const char *value)
+void show_fact(const char *name, const char *value)
 {
 	struct strbuf line;
 
@@ -116,8 +116,7 @@ static void show_fact(const char *name, const char *value)
 	strbuf_fini(&line);
 }
 
-/* The elements of an array of texts, separated by commas; new. */
-static char *joined(json_t *array)
+char *show_joined(json_t *array)
 {
 	struct strbuf text;
 	size_t i;
@@ -138,8 +137,8 @@ void show_whole(json_t *entry)
 {
 	json_t *source = json_object_get(entry, "source");
 	json_t *by = json_object_get(entry, "resolved_by");
-	char *args = joined(json_object_get(entry, "MessageArgs"));
-	char *quirks = joined(json_object_get(entry, "quirks"));
+	char *args = show_joined(json_object_get(entry, "MessageArgs"));
+	char *quirks = show_joined(json_object_get(entry, "quirks"));
 	char *registry = xasprintf("%s %s (%s)", text_of(by, "registry"), text_of(by, "version"),
 				   text_of(by, "step"));
 	char *seq = xasprintf("%" JSON_INTEGER_FORMAT, json_integer_value(json_object_get(entry, "seq")));

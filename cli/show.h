@@ -13,6 +13,10 @@ void show_entry(json_t *entry, enum cli_output output);
 void show_header(void); /* of the table */
 /* One Entry, fact by fact. */
 void show_whole(json_t *entry);
+/* "Name         value", when there is a value. */
+void show_fact(const char *name, const char *value);
+/* The elements of an array of texts, separated by commas; new. */
+char *show_joined(json_t *array);
 bool show_in_colour(void); /* a terminal, and NO_COLOR is not set */
 
 #endif

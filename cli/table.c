@@ -87,7 +87,7 @@ static void put_aligned(struct strbuf *line, struct str text, size_t width, bool
 
 	for (; number && n < width; n++)
 		strbuf_put_char(line, ' ');
-	terminal_put_column(line, text, last ? 0 : width);
+	terminal_put_column(line, text, last || number ? 0 : width);
 	strbuf_put_text(line, last ? "\n" : "  ");
 }
 

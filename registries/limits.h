@@ -19,10 +19,17 @@
 #define ARCHIVE_MAX_RATIO     200	   /* unpacked for a packed byte; those 10, a bomb 1,000 */
 #define ARCHIVE_FREE_BYTES    (1u << 20)   /* unpacked beside that, for small archives */
 
-#define RECOVER_MAX_SLOTS         32 /* placeholders of one template; the richest known has 11 */
-#define RECOVER_MIN_WORDS_BYTES   12 /* a template with fewer words is not guessed within a text */
-#define RECOVER_BYTES_PER_BYTE    64 /* compared for each byte of text and template, a reading */
-#define TRANSLATE_MAX_BYTES       (1u << 20) /* one event's words in a language */
-#define TRANSLATE_MAX_TEMPLATES   32 /* versions of one message tried on a sender's text */
+#define EXPLAIN_MAX_CANDIDATES   200          /* shown of one id */
+#define EXPLAIN_MAX_REASON_BYTES 4096         /* one sentence; a longer one is left out */
+#define EXPLAIN_ARENA_MAX_BYTES  (16u << 20)  /* one event, with its words */
+#define LINT_MAX_FINDINGS        1000000      /* of one run; the rest is left out */
+#define LINT_ARENA_MAX_BYTES     (512u << 20) /* words of those that parsing had not noted */
+#define LINT_MAX_WORDS_BYTES     (16u << 10)  /* of one finding */
+
+#define RECOVER_MAX_SLOTS       32 /* placeholders of one template; the richest known has 11 */
+#define RECOVER_MIN_WORDS_BYTES 12 /* a template with fewer words is not guessed within a text */
+#define RECOVER_BYTES_PER_BYTE  64 /* compared for each byte of text and template, a reading */
+#define TRANSLATE_MAX_BYTES     (1u << 20) /* one event's words in a language */
+#define TRANSLATE_MAX_TEMPLATES 32         /* versions of one message tried on a sender's text */
 
 #endif

@@ -16,6 +16,7 @@
 #include "registries/message_id.h"
 #include "registries/registry_parse_priv.h"
 #include "registries/registry_priv.h"
+#include "translations/language.h"
 
 #define NO_KEY          ((struct str){ NULL, 0 })
 #define MAX_SHOWN_BYTES 64 /* of a name that a finding shows */
@@ -24,11 +25,6 @@ static const char *const envelope_names[] = {
 	"Id",      "Name",         "Description", "Language", "RegistryPrefix", "RegistryVersion",
 	"Release", "OwningEntity", "Messages",    "Oem",      "Actions",
 };
-
-/* Tags that vendors write though no language has them. */
-static const struct {
-	const char *wrong, *right;
-} language_repairs[] = { { "jp", "ja" }, { "cn", "zh" }, { "kr", "ko" } };
 
 /* Without the part of a character that the end of a buffer left. */
 static struct str whole_characters(struct str s)
@@ -254,56 +250,17 @@ static void take_version(struct parse *parse, json_t *root)
 		parse->full = true;
 }
 
-static bool is_letter(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-/* The shape of RFC 5646 is enough here: two or three letters, then subtags. */
-static bool is_language_tag(struct str tag)
-{
-	size_t n = 0;
-
-	while (n < tag.len && is_letter(tag.p[n]))
-		n++;
-	if (n < 2 || n > 3 || (n < tag.len && tag.p[n] != '-'))
-		return false;
-	for (; n < tag.len; n++) {
-		if (!is_letter(tag.p[n]) && tag.p[n] != '-' &&
-		    !(tag.p[n] >= '0' && tag.p[n] <= '9'))
-			return false;
-	}
-	return true;
-}
-
-/* What the tag should have been: "ja" for "jp", "zh-CN" for "zh_CN", "en" for nothing. */
-static struct str repair_language(struct str given, char *room, size_t room_bytes)
-{
-	for (size_t i = 0; i < ARRAY_LEN(language_repairs); i++) {
-		if (str_eq_nocase(given, str_of(language_repairs[i].wrong)))
-			return str_of(language_repairs[i].right);
-	}
-	if (given.len == 0 || given.len >= room_bytes)
-		return STR("en");
-	memcpy(room, given.p, given.len);
-	for (size_t i = 0; i < given.len; i++) {
-		if (room[i] == '_')
-			room[i] = '-';
-	}
-	given.p = room;
-	return is_language_tag(given) ? given : STR("en");
-}
-
 static void take_language(struct parse *parse, json_t *root)
 {
 	struct str given = str_trim(parse_text(json_object_get(root, "Language")));
-	char room[64];
-	struct str tag = repair_language(given, room, sizeof(room));
+	char tag[LANGUAGE_MAX_BYTES];
 
-	if (!str_eq(given, tag))
-		parse_note(parse, "language_tag", NO_KEY, "Language '%.*s' is taken for '%.*s'",
-			   STR_ARG(given), STR_ARG(tag));
-	parse->registry->language = parse_keep(parse, tag);
+	if (!language_tidy(given, tag))
+		snprintf(tag, sizeof(tag), "en");
+	if (!str_eq(given, str_of(tag)))
+		parse_note(parse, "language_tag", NO_KEY, "Language '%.*s' is taken for '%s'",
+			   STR_ARG(given), tag);
+	parse->registry->language = parse_keep(parse, str_of(tag));
 }
 
 static void check_id(struct parse *parse, json_t *root)

@@ -1,17 +1,16 @@
 /* Sets of registries: reading folders, leaving out equal files, the snapshot. */
 #include "registries/registry.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/err.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "registries/file_list_priv.h"
 #include "registries/holdings_priv.h"
 #include "registries/limits.h"
 #include "registries/registry_index_priv.h"
@@ -24,26 +23,6 @@ struct registry_set {
 	struct registry_index *index;
 	struct map *by_hash; /* of registries */
 	struct holdings *holdings;
-};
-
-struct path {
-	char *text;    /* new */
-	size_t folder; /* of those asked for */
-};
-
-struct path_list {
-	struct path *paths; /* new */
-	size_t n, room;
-	size_t folder; /* the one being walked */
-	size_t n_dirs; /* entered so far */
-	bool cut;      /* a cap was reached */
-};
-
-/* A folder on the way down to the present one, so that links in a circle are seen. */
-struct ancestor {
-	const struct ancestor *above;
-	dev_t dev;
-	ino_t ino;
 };
 
 static int compare_versions(const struct registry *a, const struct registry *b)
@@ -187,80 +166,6 @@ const struct registry *registry_set_newest(const struct registry_set *set, struc
 
 /* --- folders ---------------------------------------------------------------------------------- */
 
-static void add_path(struct path_list *list, char *path)
-{
-	if (list->n == list->room) {
-		list->room = list->room > 0 ? list->room * 2 : 256;
-		list->paths = xrealloc(list->paths, list->room * sizeof(*list->paths));
-	}
-	list->paths[list->n++] = (struct path){ path, list->folder };
-}
-
-static void walk(struct path_list *list, const char *dir, const struct ancestor *above, int depth);
-
-static bool is_circle(const struct ancestor *above, const struct stat *st)
-{
-	for (; above; above = above->above) {
-		if (above->dev == st->st_dev && above->ino == st->st_ino)
-			return true;
-	}
-	return false;
-}
-
-/* Links are followed: files are often mounted as such. */
-static void visit(struct path_list *list, const char *dir, const char *name,
-		  const struct ancestor *above, int depth)
-{
-	char *path = xasprintf("%s/%s", dir, name);
-	struct stat st;
-
-	if (stat(path, &st) == 0) {
-		if (S_ISDIR(st.st_mode)) {
-			if (!is_circle(above, &st))
-				walk(list, path, above, depth + 1);
-		} else if (S_ISREG(st.st_mode) && str_ends_with(str_of(name), STR(".json"))) {
-			add_path(list, path);
-			path = NULL; /* the list has it */
-		}
-	}
-	free(path);
-}
-
-static void walk(struct path_list *list, const char *dir, const struct ancestor *above, int depth)
-{
-	struct ancestor here = { .above = above };
-	struct dirent *entry;
-	struct stat st;
-	DIR *stream;
-
-	if (depth > REGISTRY_SET_MAX_DEPTH || list->n_dirs >= REGISTRY_SET_MAX_DIRS) {
-		list->cut = true;
-		return;
-	}
-	stream = opendir(dir);
-	if (!stream) {
-		if (errno != ENOENT)
-			log_warn("registries", "cannot read a folder", LOG_T("folder", dir),
-				 LOG_T("err", strerror(errno)));
-		return;
-	}
-	list->n_dirs++;
-	if (fstat(dirfd(stream), &st) == 0) {
-		here.dev = st.st_dev;
-		here.ino = st.st_ino;
-	}
-	while (list->n < REGISTRY_SET_MAX_FILES && (entry = readdir(stream))) {
-		if (entry->d_name[0] != '.')
-			visit(list, dir, entry->d_name, &here, depth);
-	}
-	closedir(stream);
-}
-
-static int compare_paths(const void *a, const void *b)
-{
-	return strcmp(((const struct path *)a)->text, ((const struct path *)b)->text);
-}
-
 static size_t count_findings(const struct registry *registry)
 {
 	const struct registry_finding *finding = registry_findings(registry);
@@ -296,21 +201,14 @@ struct registry_set *registry_set_load(const char *const *dirs, size_t n_dirs,
 				       struct registry_load_result *result)
 {
 	struct registry_load_result counts = { 0 };
-	struct path_list list = { 0 };
+	struct file_list list = { 0 };
 	struct registry **registries;
 	struct registry_set *set;
 	size_t n = 0;
 
-	for (size_t i = 0; i < n_dirs; i++) {
-		size_t first = list.n;
-
-		list.folder = i;
-		walk(&list, dirs[i], NULL, 0);
-		if (list.n > first)
-			qsort(list.paths + first, list.n - first, sizeof(*list.paths),
-			      compare_paths);
-	}
-	if (list.cut || list.n >= REGISTRY_SET_MAX_FILES)
+	for (size_t i = 0; i < n_dirs; i++)
+		file_list_walk(&list, dirs[i], i);
+	if (list.cut)
 		log_warn("registries",
 			 "too many files or folders, or too deep: the rest is left out",
 			 LOG_I("files", list.n));
@@ -319,7 +217,6 @@ struct registry_set *registry_set_load(const char *const *dirs, size_t n_dirs,
 		registries[n] = read_registry(list.paths[i].text);
 		if (registries[n])
 			registries[n++]->folder = list.paths[i].folder;
-		free(list.paths[i].text);
 	}
 	set = registry_set_new(registries, n);
 	for (size_t i = 0; i < set->n; i++)
@@ -330,6 +227,6 @@ struct registry_set *registry_set_load(const char *const *dirs, size_t n_dirs,
 	if (result)
 		*result = counts;
 	free(registries);
-	free(list.paths);
+	file_list_fini(&list);
 	return set;
 }

@@ -1,5 +1,7 @@
 #include "registries/resolve.h"
 
+#include <stdlib.h>
+
 #include "base/mem.h"
 #include "registries/holdings_priv.h"
 #include "registries/message_id.h"
@@ -143,19 +145,25 @@ static const struct candidate *choose_by_key(const struct registry_set *set, str
 	return way < ARRAY_LEN(n_found) && n_found[way] == 1 ? found[way] : NULL;
 }
 
+static struct wish wish_of(const struct registry_set *set, struct uuid source,
+			   const struct message_id *id, bool has_args, unsigned n_args)
+{
+	return (struct wish){
+		.key = id->key,
+		.own = set ? registry_set_bundle(set, source) : NULL,
+		.has_version = id->has_version,
+		.has_patch = id->form == MESSAGE_ID_PATCH,
+		.numbers = { id->major, id->minor, id->patch },
+		.has_args = has_args,
+		.n_args = n_args,
+	};
+}
+
 struct match resolve_find(const struct registry_set *set, struct uuid source, struct str message_id,
 			  bool has_args, unsigned n_args)
 {
 	struct message_id id = message_id_parse(message_id);
-	struct wish wish = {
-		.key = id.key,
-		.has_version = id.has_version,
-		.has_patch = id.form == MESSAGE_ID_PATCH,
-		.numbers = { id.major, id.minor, id.patch },
-		.has_args = has_args,
-		.n_args = n_args,
-		.own = set ? registry_set_bundle(set, source) : NULL,
-	};
+	struct wish wish = wish_of(set, source, &id, has_args, n_args);
 	const struct candidate_group *group;
 	const struct candidate *best;
 	struct match match = { .step = STEP_NONE };
@@ -181,4 +189,100 @@ struct match resolve_find(const struct registry_set *set, struct uuid source, st
 		match.message = best->message;
 	}
 	return match;
+}
+
+/* --- all of them ---------------------------------------------------------------------------------
+ */
+
+struct ranked {
+	struct candidate_fit fit;
+	uint64_t misfit;
+	size_t at; /* order of the groups, which decides between equals */
+};
+
+struct ranking {
+	struct ranked *rows;
+	size_t n;
+};
+
+static void rank_group(struct ranking *ranking, const struct candidate_group *group,
+		       const struct wish *wish, bool is_bare)
+{
+	ranking->rows = xrealloc(ranking->rows, (ranking->n + group->n) * sizeof(*ranking->rows));
+	for (uint32_t i = 0; i < group->n; i++) {
+		const struct candidate *candidate = &group->candidates[i];
+		bool other_case = !str_eq(candidate->message->key, wish->key);
+		uint64_t misfit = misfit_of(candidate, wish) | (other_case ? MISFIT_CASE : 0);
+
+		ranking->rows[ranking->n] = (struct ranked){
+			.fit = { .registry = candidate->registry,
+				 .message = candidate->message,
+				 .step = is_bare ? STEP_BARE_KEY : step_of(misfit),
+				 .other_case = other_case,
+				 .contradicts = (misfit & MISFIT_CONTRADICTS) != 0,
+				 .foreign = (misfit & MISFIT_FOREIGN) != 0 },
+			.misfit = misfit,
+			.at = ranking->n,
+		};
+		ranking->n++;
+	}
+}
+
+static void rank_by_key(struct ranking *ranking, const struct registry_set *set, struct wish wish,
+			struct str key)
+{
+	struct group_list list = registry_set_groups_of_key(set, key);
+
+	wish.key = key;
+	wish.has_version = false;
+	for (size_t i = 0; i < list.n; i++)
+		rank_group(ranking, &list.groups[i], &wish, true);
+}
+
+static int compare_ranked(const void *left, const void *right)
+{
+	const struct ranked *a = left, *b = right;
+
+	if (a->misfit != b->misfit)
+		return a->misfit < b->misfit ? -1 : 1;
+	return (a->at > b->at) - (a->at < b->at);
+}
+
+/* The one that is found goes before all others. */
+static void sort_ranking(struct ranking *ranking, const struct match *match)
+{
+	for (size_t i = 0; i < ranking->n; i++) {
+		struct ranked *row = &ranking->rows[i];
+
+		if (row->fit.registry == match->registry && row->fit.message == match->message)
+			row->misfit = 0;
+	}
+	if (ranking->n > 0)
+		qsort(ranking->rows, ranking->n, sizeof(*ranking->rows), compare_ranked);
+}
+
+size_t resolve_candidates(const struct registry_set *set, struct uuid source, struct str message_id,
+			  bool has_args, unsigned n_args, struct candidate_fit **out)
+{
+	struct message_id id = message_id_parse(message_id);
+	struct wish wish = wish_of(set, source, &id, has_args, n_args);
+	struct match match = resolve_find(set, source, message_id, has_args, n_args);
+	const struct candidate_group *group = NULL;
+	struct ranking ranking = { 0 };
+
+	if (set && id.key.p) {
+		group = registry_set_group(set, id.prefix, id.key);
+		if (group)
+			rank_group(&ranking, group, &wish, false);
+		else
+			rank_by_key(&ranking, set, wish, id.key);
+		if (!group && id.form == MESSAGE_ID_VERSIONLESS)
+			rank_by_key(&ranking, set, wish, str_trim(message_id));
+	}
+	sort_ranking(&ranking, &match);
+	*out = xcalloc(ranking.n, sizeof(**out));
+	for (size_t i = 0; i < ranking.n; i++)
+		(*out)[i] = ranking.rows[i].fit;
+	free(ranking.rows);
+	return ranking.n;
 }

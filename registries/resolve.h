@@ -36,6 +36,20 @@ struct match {
  * (registry_set_hold) comes before all others, in whatever version. Takes no memory. */
 struct match resolve_find(const struct registry_set *set, struct uuid source, struct str message_id,
 			  bool has_args, unsigned n_args);
+/* One message that an id may mean, and how it fits. */
+struct candidate_fit {
+	const struct registry *registry;
+	const struct message *message;
+	enum resolve_step step;
+	bool other_case;  /* the key is spelled in other case */
+	bool contradicts; /* it asks for another number of arguments */
+	bool foreign;     /* the source serves registries itself, and this is none of them */
+};
+
+/* All that resolve_find() chooses from, best first: what it finds, if it finds any, is the first
+ * one. Several prefixes may have a bare key, and then it finds none. *out is new. */
+size_t resolve_candidates(const struct registry_set *set, struct uuid source, struct str message_id,
+			  bool has_args, unsigned n_args, struct candidate_fit **out);
 /* Substitute %n of `template` once, left to right. Missing arguments stay visible as %n and set
  * *missing (may be NULL). Nothing is put when it does not fit: see out->failed. */
 void resolve_substitute(struct str template, const struct str *args, size_t n_args,

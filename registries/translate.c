@@ -29,13 +29,6 @@ struct translator {
 	struct recovered recovered;
 };
 
-/* Arguments in the template's order, and what stands around the template in the sender's text. */
-struct arguments {
-	const struct str *args;
-	size_t n;
-	struct str before, after;
-};
-
 struct translator *translator_new(void)
 {
 	struct translator *translator = xcalloc(1, sizeof(*translator));
@@ -245,4 +238,13 @@ bool translator_words(struct translator *translator, const struct registry_set *
 					 .language = str_of(tag) };
 	out->resolution = choose_resolution(event, match.message, translated.resolution);
 	return true;
+}
+
+bool translator_arguments(struct translator *translator, const struct registry_set *set,
+			  struct uuid source, const struct event *event, struct arguments *out)
+{
+	struct match match = resolve_find(set, source, event->message_id, event->has_message_args,
+					  event->n_message_args);
+
+	return match.message && find_arguments(translator, set, &match, event, out);
 }

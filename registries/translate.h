@@ -11,14 +11,22 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/str.h"
 #include "base/uuid.h"
 
 struct catalog_set;
 struct event;
 struct registry_set;
-struct str;
 struct translator;
 struct wording;
+
+/* Arguments in the order of the template, and what stands around the template in the sender's text.
+ */
+struct arguments {
+	const struct str *args; /* p NULL: not in the template */
+	size_t n;
+	struct str before, after;
+};
 
 struct translator *translator_new(void);             /* new, never NULL */
 void translator_free(struct translator *translator); /* NULL is allowed */
@@ -28,5 +36,9 @@ void translator_free(struct translator *translator); /* NULL is allowed */
 bool translator_words(struct translator *translator, const struct registry_set *set,
 		      const struct catalog_set *catalogs, size_t language, struct uuid source,
 		      const struct event *event, struct wording *out);
+/* The arguments that translations are filled with. False when it is not certain which one belongs
+ * where, or nobody knows the message. Views are good until the next call. */
+bool translator_arguments(struct translator *translator, const struct registry_set *set,
+			  struct uuid source, const struct event *event, struct arguments *out);
 
 #endif

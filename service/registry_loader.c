@@ -1,12 +1,10 @@
 #include "service/registry_loader.h"
 
-#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -14,6 +12,7 @@
 #include "base/slot.h"
 #include "base/thread.h"
 #include "registries/registry.h"
+#include "registries/shipped.h"
 #include "service/config.h"
 #include "subscribe/registry_mirror.h"
 #include "translations/catalog.h"
@@ -44,27 +43,6 @@ struct registry_loader {
 };
 
 static void *run(void *ctx);
-
-/* A shipped folder: beside the program in the build tree, else where it was installed. */
-static char *shipped_dir(const char *in_tree, const char *installed)
-{
-	char exe[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-	char *slash, *dir;
-
-	if (n > 0) {
-		exe[n] = '\0';
-		slash = strrchr(exe, '/');
-		if (slash) {
-			*slash = '\0';
-			dir = xasprintf("%s/../%s", exe, in_tree);
-			if (access(dir, R_OK) == 0)
-				return dir;
-			free(dir);
-		}
-	}
-	return xstrdup(installed);
-}
 
 static void folders_fini(struct folders *folders)
 {
@@ -112,10 +90,10 @@ static struct plan plan_of(const struct config *config)
 	struct plan plan = { .mirror = registry_loader_mirror(config) };
 
 	add_folder(&plan.registries, xasprintf("%s/" REGISTRY_MIRROR_FETCHED, plan.mirror));
-	add_folders(&plan.registries, shipped_dir("registries/standard", RFEVENTD_REGISTRIES_DIR),
+	add_folders(&plan.registries, shipped_registries_dir(),
 		    &config->registries_path, config->state_dir, "registries");
 	add_folder(&plan.registries, xasprintf("%s/" REGISTRY_MIRROR_ADDED, plan.mirror));
-	add_folders(&plan.translations, shipped_dir("translations", RFEVENTD_TRANSLATIONS_DIR),
+	add_folders(&plan.translations, shipped_translations_dir(),
 		    &config->translations_path, config->state_dir, "translations");
 	snprintf(plan.default_language, sizeof(plan.default_language), "%s",
 		 config->default_language ? config->default_language : "en");

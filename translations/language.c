@@ -57,9 +57,10 @@ bool language_tidy(struct str tag, char out[LANGUAGE_MAX_BYTES])
 	if (!to_locale(text, locale))
 		return false;
 	uloc_toLanguageTag(locale, out, LANGUAGE_MAX_BYTES, true, &status);
-	/* Kanuri's other name, "kau", would become the "kr" that is taken for Korean. */
+	/* Kanuri's other name, "kau", would become the "kr" that is taken for Korean. No language has
+	 * more than three letters: longer ones are well-formed but reserved (RFC 5646 2.2.1). */
 	if (U_SUCCESS(status) && status != U_STRING_NOT_TERMINATED_WARNING &&
-	    strcmp(out, "und") != 0 && !repair_of(out))
+	    strcmp(out, "und") != 0 && !repair_of(out) && strcspn(out, "-") <= 3)
 		return true;
 	out[0] = '\0';
 	return false;

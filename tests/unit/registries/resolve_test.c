@@ -210,6 +210,109 @@ static void many_sources(void **state)
 	registry_set_unref(set);
 }
 
+/* Candidates of an id: "version step fit" of each, the best one first. */
+static void list_candidates(const struct registry_set *set, struct uuid source, const char *id,
+			    int n_args, struct strbuf *out)
+{
+	struct candidate_fit *fits;
+	size_t n =
+		resolve_candidates(set, source, str_of(id), n_args >= 0, (unsigned)n_args, &fits);
+
+	strbuf_reset(out);
+	strbuf_put_text(out, "");
+	for (size_t i = 0; i < n; i++)
+		strbuf_putf(out, "%s%.*s %.*s %s%s%s%s", i > 0 ? "; " : "",
+			    STR_ARG(registry_prefix(fits[i].registry)),
+			    STR_ARG(registry_version(fits[i].registry)),
+			    resolve_step_name(fits[i].step), fits[i].other_case ? " case" : "",
+			    fits[i].contradicts ? " args" : "", fits[i].foreign ? " foreign" : "");
+	free(fits);
+}
+
+static void candidates_best_first(void **state)
+{
+	static const struct {
+		const char *id;
+		int n_args;
+		const char *expected;
+	} cases[] = {
+		{ "Fans.1.2.Stopped", 1,
+		  "Fans 1.2.0 exact; Fans 1.0.2 older_minor; Fans 1.0.0 older_minor; Fans 2.0.0 "
+		  "other_major; Fans 1.10.0 newer_minor args" },
+		{ "Fans.1.3.Stopped", 2,
+		  "Fans 1.10.0 newer_minor; Fans 1.2.0 older_minor args; Fans 1.0.2 older_minor "
+		  "args; Fans 1.0.0 older_minor args; Fans 2.0.0 other_major args" },
+		{ "Fans.Old", -1, "Fans 1.0.0 exact" },
+		{ "Cases.1.0.alpha", -1,
+		  "Cases 1.0.0 exact; Cases 1.0.0 exact case; Cases 1.1.0 newer_minor case" },
+		/* two prefixes have it: nobody is found, both are shown */
+		{ "Shared", -1, "iDRAC 1.6.0 bare_key; Other 3.1.0 bare_key" },
+		{ "Some.Dotted", 0, "Other 3.1.0 bare_key" },
+		{ "Nobody.1.0.Knows", 0, "" },
+		{ "", 0, "" },
+	};
+	struct registry_set *set = fixture_set();
+	struct strbuf found;
+
+	strbuf_init(&found, 4096);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		list_candidates(set, NO_SOURCE, cases[i].id, cases[i].n_args, &found);
+		assert_string_equal(found.len > 0 ? found.p : "", cases[i].expected);
+	}
+	list_candidates(NULL, NO_SOURCE, "Fans.1.2.Stopped", 1, &found);
+	assert_int_equal(found.len, 0);
+	strbuf_fini(&found);
+	registry_set_unref(set);
+}
+
+/* What the source serves itself comes first, and so does what is found. */
+static void candidates_of_a_source(void **state)
+{
+	const struct uuid source = { { 7 } };
+	struct registry_set *set = fixture_set();
+	const char *held = NULL;
+	struct strbuf found;
+
+	for (size_t i = 0; i < registry_set_count(set); i++) {
+		const struct registry *registry = registry_set_at(set, i);
+
+		if (str_eq(registry_prefix(registry), STR("Fans")) &&
+		    str_eq(registry_version(registry), STR("1.0.2")))
+			held = registry_sha256(registry).p;
+	}
+	registry_set_hold(set, source, &held, 1);
+	strbuf_init(&found, 4096);
+	list_candidates(set, source, "Fans.1.2.Stopped", 1, &found);
+	assert_true(str_starts_with(strbuf_str(&found),
+				    STR("Fans 1.0.2 older_minor; Fans 1.2.0 exact foreign; ")));
+	strbuf_fini(&found);
+	registry_set_unref(set);
+}
+
+/* Of a bare key the sender's own registry means it even where another one's arguments fit better:
+ * what is found goes before what fits. */
+static void what_is_found_is_the_first(void **state)
+{
+	const struct uuid source = { { 7 } };
+	struct registry *registries[] = {
+		fixture_registry("Fitting", "1.0.0", FIXTURE_MESSAGE("Both", 1, "OK", "Fits %1.")),
+		fixture_registry("Own", "1.0.0", FIXTURE_MESSAGE("Both", 0, "OK", "Own.")),
+	};
+	struct registry_set *set = registry_set_new(registries, 2);
+	const char *held = registry_sha256(registry_set_at(set, 1)).p;
+	struct strbuf found;
+
+	registry_set_hold(set, source, &held, 1);
+	strbuf_init(&found, 4096);
+	assert_true(
+		str_eq(registry_prefix(resolve_find(set, source, STR("Both"), true, 1).registry),
+		       STR("Own")));
+	list_candidates(set, source, "Both", 1, &found);
+	assert_string_equal(found.p, "Own 1.0.0 bare_key args; Fitting 1.0.0 bare_key foreign");
+	strbuf_fini(&found);
+	registry_set_unref(set);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -217,6 +320,9 @@ int main(void)
 		cmocka_unit_test(long_ids),
 		cmocka_unit_test(ladder_of_a_source),
 		cmocka_unit_test(many_sources),
+		cmocka_unit_test(candidates_best_first),
+		cmocka_unit_test(candidates_of_a_source),
+		cmocka_unit_test(what_is_found_is_the_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

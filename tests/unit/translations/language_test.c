@@ -28,6 +28,7 @@ static void tags(void **state)
 		{ "", NULL },
 		{ "e", NULL },
 		{ "english please", NULL },
+		{ "English", NULL }, /* well-formed, but nobody has registered it */
 		{ "de-", NULL },
 		{ "*", NULL },
 		{ "de\xc3\xa9", NULL },
