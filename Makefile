@@ -39,9 +39,9 @@ PKG_base := yaml-0.1 libcrypto
 PKG_event := jansson # its tests alone
 PKG_http := openssl libnghttp2
 PKG_translations := icu-uc icu-i18n jansson
-PKG_registries := jansson libcrypto
+PKG_registries := jansson libcrypto libarchive
 PKG_storage := libpq
-PKG_subscribe := libcurl
+PKG_subscribe := libcurl jansson
 PKG_api := libwebsockets jansson
 PKG_cli := libcurl libwebsockets jansson icu-uc
 PKGS := $(sort $(foreach room,$(ROOMS),$(PKG_$(room))))
@@ -137,9 +137,10 @@ DEPFILES += $(patsubst %,%.d,$(UNIT_BIN))
 
 # --- fuzz targets: the room whose doors a target knocks at, and the longest input worth trying ---
 FUZZ_TARGETS := \
-	http1:http:1024 http2:http:2048 decode:registries:4096 tree:event:1024 filter:event:512 registry:registries:4096 \
+	http1:http:1024 http2:http:2048 decode:registries:4096 tree:event:1024 filter:event:512 \
+	registry:registries:4096 \
 	journal:storage:1024 message_id:registries:256 render:registries:512 recover:registries:512 \
-	catalog:registries:2048 language:translations:512 \
+	catalog:registries:2048 language:translations:512 archive:registries:4096 registry_links:subscribe:1024 \
 	config:service:2048 snapshot:storage:2048 websocket_protocol:api:1024 uri:http:256
 FUZZ_SECONDS ?= 10
 fuzz_field = $(word $(2),$(subst :, ,$(1)))
@@ -218,7 +219,7 @@ $(BUILD)/tools/%.so: tests/tools/%.c
 $(BUILD)/tools/%: tests/tools/%.c $(call archives,$(DAEMON_ROOMS))
 	$(link_with_daemon)
 
-test-tools: bench-bins $(BUILD)/tools/http1_requests $(BUILD)/tools/power_cut.so
+test-tools: bench-bins $(BUILD)/tools/http1_requests $(BUILD)/tools/registry_fetch_main $(BUILD)/tools/power_cut.so
 .PHONY: test-tools
 
 check: build unit-bins ## unit tests alone
@@ -234,7 +235,7 @@ check-tsan: ## unit tests under ThreadSanitizer
 
 # --- packages --------------------------------------------------------------------------------
 DEPS_BUILD := gcc make python3 pkg-config libc6-dev libyaml-dev libssl-dev libjansson-dev libicu-dev libjemalloc-dev \
-	libnghttp2-dev libpq-dev libwebsockets-dev libcurl4-openssl-dev libcrypt-dev postgresql
+	libnghttp2-dev libarchive-dev libpq-dev libwebsockets-dev libcurl4-openssl-dev libcrypt-dev postgresql
 DEPS_TEST := libcmocka-dev python3-pytest python3-httpx python3-h2 python3-h11 python3-psycopg2 python3-websockets \
 	curl openssl nodejs procps
 DEPS_BENCH := nginx-light libnginx-mod-http-echo valgrind

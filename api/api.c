@@ -48,6 +48,7 @@ static void open_session(struct api *api, const struct target *target);
 static void close_session(struct api *api, const struct target *target);
 static void get_resource(struct api *api, const struct target *target);
 
+#define SOURCES_PATH "/redfish/v1/AggregationService/AggregationSources"
 #define SESSIONS_PATH "/redfish/v1/SessionService/Sessions"
 
 static const struct route routes[] = {
@@ -63,6 +64,7 @@ static const struct route routes[] = {
 	{ REGISTRIES_PATH, false, HTTP_POST, ACCESS_LOGIN, "GET, HEAD, POST", registries_add },
 	{ REGISTRIES_PATH "/", true, HTTP_GET, ACCESS_LOGIN, "GET, HEAD, DELETE", registries_get_one },
 	{ REGISTRIES_PATH "/", true, HTTP_DELETE, ACCESS_LOGIN, "GET, HEAD, DELETE", registries_remove },
+	{ SOURCES_PATH "/", true, HTTP_POST, ACCESS_LOGIN, "POST", sources_act },
 	{ SESSIONS_PATH, false, HTTP_POST, ACCESS_OPEN, "GET, HEAD, POST", open_session },
 	{ SESSIONS_PATH "/", true, HTTP_DELETE, ACCESS_LOGIN, "DELETE", close_session },
 	/* Everything else below is looked up among the fixed resources. */

@@ -16,6 +16,7 @@ struct api;
 struct err;
 struct feed;
 struct query_pool;
+struct registry_fetcher;
 struct slot;
 
 struct api_config {
@@ -31,6 +32,7 @@ struct api_config {
 	struct feed *feed;
 	struct query_pool *pool; /* reads */
 	struct query_pool *writes; /* on the server that takes them */
+	struct registry_fetcher *fetcher;
 	const char *registry_mirror; /* folder of the registries kept in the database */
 	bool (*is_ready)(void *ctx); /* log reachable: /-/ready */
 	void *is_ready_ctx;

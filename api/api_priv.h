@@ -58,6 +58,8 @@ void registries_get(struct api *api, const struct target *target);     /* the co
 void registries_get_one(struct api *api, const struct target *target); /* …/{Id} and its files */
 void registries_add(struct api *api, const struct target *target);
 void registries_remove(struct api *api, const struct target *target);
+/* sources.c */
+void sources_act(struct api *api, const struct target *target); /* …/{source}/Actions/… */
 /* stream_door.c */
 void stream_get(struct api *api, const struct target *target);
 

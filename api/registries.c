@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/slot.h"
+#include "registries/archive.h"
 #include "registries/limits.h"
 #include "registries/registry.h"
 #include "registries/registry_body.h"
@@ -442,7 +443,7 @@ struct change {
 	struct str body;      /* to be added; the request's */
 	struct strbuf report;
 	char *location; /* of the first one added */
-	size_t n_added, n_new;
+	size_t n_added, n_new, n_refused;
 	int status;
 	struct err err;
 };
@@ -469,6 +470,13 @@ static void change_free(struct change *change)
 	free(change);
 }
 
+/* What was sent, being taken in. */
+struct adding {
+	struct change *change;
+	struct db *db;
+	int refusal; /* of the last file that is no registry */
+};
+
 static int status_of(int r)
 {
 	return r == -ENOTCONN || r == -EAGAIN ? 503 : 500;
@@ -492,11 +500,36 @@ static void report_added(struct change *change, const struct registry *registry,
 				  STR_ARG(registry_version(registry)));
 }
 
+/* A file of what was sent: what is no message registry is told, and passed by. */
+static int add_file(void *ctx, struct str name, struct str bytes)
+{
+	struct adding *adding = ctx;
+	struct change *change = adding->change;
+	struct registry *registry = NULL;
+	char *place = xstrndup(name);
+	bool is_new = false;
+	struct err err = { "" };
+	int r;
+
+	r = registry_parse(bytes, place, &registry, &err);
+	free(place);
+	if (r < 0) {
+		adding->refusal = r;
+		if (change->n_refused++ == 0)
+			change->err = err;
+		return 0;
+	}
+	r = registry_store_put(adding->db, registry, bytes, NULL, &is_new, &change->err);
+	if (r == 0)
+		report_added(change, registry, is_new);
+	registry_unref(registry);
+	return r;
+}
+
 static void run_add(struct query_job *query, struct db *db, const char *why)
 {
 	struct change *change = query->ctx;
-	struct registry *registry = NULL;
-	bool is_new = false;
+	struct adding adding = { .change = change, .db = db };
 	int r;
 
 	if (!db) {
@@ -504,16 +537,15 @@ static void run_add(struct query_job *query, struct db *db, const char *why)
 		err_set(&change->err, 0, "The database cannot be reached: %s.", why);
 		return;
 	}
-	r = registry_parse(change->body, "the body", &registry, &change->err);
-	if (r < 0) {
+	r = archive_each(change->body, "the body", add_file, &adding, &change->err);
+	if (r == -EFBIG || r == -EBADMSG)
 		change->status = r == -EFBIG ? 413 : 400;
-		return;
-	}
-	r = registry_store_put(db, registry, change->body, NULL, &is_new, &change->err);
-	if (r == 0)
-		report_added(change, registry, is_new);
-	change->status = r < 0 ? status_of(r) : is_new ? 201 : 200;
-	registry_unref(registry);
+	else if (r < 0)
+		change->status = status_of(r);
+	else if (change->n_added == 0)
+		change->status = adding.refusal == -EFBIG ? 413 : 400;
+	else
+		change->status = change->n_new > 0 ? 201 : 200;
 }
 
 static void answer_change(struct api *api, struct api_job *job)
@@ -531,7 +563,11 @@ static void answer_change(struct api *api, struct api_job *job)
 		http_respond(job->request, 204, NULL, 0, STR(""));
 	} else {
 		strbuf_init(&body, API_PAGE_MAX_BYTES);
-		strbuf_putf(&body, "{\"Added\":[%.*s]}", STR_ARG(strbuf_str(&change->report)));
+		strbuf_putf(&body, "{\"Added\":[%.*s],\"Refused\":%zu",
+			    STR_ARG(strbuf_str(&change->report)), change->n_refused);
+		if (change->n_refused > 0)
+			put_member(&body, "FirstRefusal", str_of(change->err.text));
+		strbuf_put_char(&body, '}');
 		reply_json_with(job->request, change->status, "Location", str_of(change->location),
 				strbuf_str(&body));
 		strbuf_fini(&body);

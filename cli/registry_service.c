@@ -230,6 +230,11 @@ static void report_added(struct adding *adding, const char *path, const json_t *
 	json_t *one;
 	size_t i;
 
+	if (json_integer_value(json_object_get(answer, "Refused")) > 0)
+		fprintf(stderr,
+			"rfevent: %lld files of '%s' are no message registries; the first: %s\n",
+			(long long)json_integer_value(json_object_get(answer, "Refused")), path,
+			json_string_value(json_object_get(answer, "FirstRefusal")));
 	json_array_foreach(json_object_get(answer, "Added"), i, one)
 	{
 		bool is_new = json_is_true(json_object_get(one, "New"));
@@ -324,8 +329,8 @@ static bool is_loaded(const struct cli *cli, const char *sha256)
 		return true; /* said already */
 	json_array_foreach(json_object_get(json, "Members"), i, file)
 	{
-		json_array_foreach(json_object_get(oem_of(file), "Contents"), k, hash)
-			found |= str_eq(str_of(json_string_value(hash)), str_of(sha256));
+		json_array_foreach(json_object_get(oem_of(file), "Contents"), k, hash) found |=
+			str_eq(str_of(json_string_value(hash)), str_of(sha256));
 	}
 	json_decref(json);
 	return found;

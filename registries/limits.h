@@ -20,10 +20,16 @@
 #define LINT_ARENA_MAX_BYTES     (512u << 20) /* words of those that parsing had not noted */
 #define LINT_MAX_WORDS_BYTES     (16u << 10)  /* of one finding */
 
-#define RECOVER_MAX_SLOTS       32 /* placeholders of one template; the richest known has 11 */
-#define RECOVER_MIN_WORDS_BYTES 12 /* a template with fewer words is not guessed within a text */
-#define RECOVER_BYTES_PER_BYTE  64 /* compared for each byte of text and template, a reading */
-#define TRANSLATE_MAX_BYTES     (1u << 20) /* one event's words in a language */
-#define TRANSLATE_MAX_TEMPLATES 32         /* versions of one message tried on a sender's text */
+#define ARCHIVE_MAX_BYTES     (64u << 20)  /* packed; all 364 known files in one zip have 1.8 MB */
+#define ARCHIVE_ALL_MAX_BYTES (256u << 20) /* unpacked, all files; those 364 have 18 MB */
+#define ARCHIVE_MAX_ENTRIES   20000	   /* files and folders; as many as below folders */
+#define ARCHIVE_MAX_RATIO     200	   /* unpacked for a packed byte; those 10, a bomb 1,000 */
+#define ARCHIVE_FREE_BYTES    (1u << 20)   /* unpacked beside that, for small archives */
+
+#define RECOVER_MAX_SLOTS         32 /* placeholders of one template; the richest known has 11 */
+#define RECOVER_MIN_WORDS_BYTES   12 /* a template with fewer words is not guessed within a text */
+#define RECOVER_BYTES_PER_BYTE    64 /* compared for each byte of text and template, a reading */
+#define TRANSLATE_MAX_BYTES       (1u << 20) /* one event's words in a language */
+#define TRANSLATE_MAX_TEMPLATES   32 /* versions of one message tried on a sender's text */
 
 #endif

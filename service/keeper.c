@@ -167,6 +167,11 @@ static struct str text_or_none(const char *text)
 }
 
 /* Sources of the configuration: identified by name, so that a restart and a replica agree. */
+struct uuid keeper_configured_id(const char *name)
+{
+	return uuid_digest(STR("rfeventd configured source"), str_of(name));
+}
+
 static bool put_configured(struct keeper *keeper, const struct config *config)
 {
 	const struct config_source *items = config->sources.items;
@@ -174,7 +179,7 @@ static bool put_configured(struct keeper *keeper, const struct config *config)
 
 	for (size_t i = 0; i < config->sources.n; i++) {
 		const struct source source = {
-			.id = uuid_digest(STR("rfeventd configured source"), str_of(items[i].name)),
+			.id = keeper_configured_id(items[i].name),
 			.name = str_of(items[i].name),
 			.address = text_or_none(items[i].address),
 			.token = text_or_none(items[i].token),

@@ -31,6 +31,8 @@ struct slot *keeper_sources(struct keeper *keeper); /* of struct source_set */
 struct str keeper_admin_hash(const struct keeper *keeper);
 struct str keeper_enrolment_token(const struct keeper *keeper);
 struct uuid keeper_node(const struct keeper *keeper);
+/* The id of a source that the configuration declares under this name. */
+struct uuid keeper_configured_id(const char *name);
 /* What the node remembers of the log. */
 void keeper_log(const struct keeper *keeper, struct uuid *epoch, int64_t *oldest_seq,
 		int64_t *last_seq);

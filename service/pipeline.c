@@ -27,10 +27,11 @@
 #include "storage/private_pg.h"
 #include "storage/query_pool.h"
 #include "stream/feed.h"
+#include "subscribe/registry_fetcher.h"
 #include "subscribe/registry_watch.h"
 
-#define QUERY_THREADS 2
-#define WRITE_THREADS 1
+#define QUERY_THREADS         2
+#define WRITE_THREADS         1
 #define RING_EVENTS           65536
 #define RING_MAX_BYTES        (96u << 20)
 #define JOURNAL_RESERVE_BYTES (1u << 20) /* for own events when the journal is full */
@@ -47,6 +48,7 @@ struct pipeline {
 	struct private_pg *private_pg;
 	struct registry_loader *registries;
 	struct registry_watch *registry_watch;
+	struct registry_fetcher *registry_fetcher;
 	struct journal *journal;
 	struct feed *feed;
 	struct loader *loader;
@@ -59,13 +61,27 @@ struct pipeline {
 
 /* --- the stations in between ------------------------------------------------------------------ */
 
+/* Whether its sender's own registries may tell more: nobody knows the id, or it is a guess. */
+static bool is_unknown(const struct event *event)
+{
+	enum resolve_step step = event->resolved_by.step;
+
+	return event->message_id.len > 0 &&
+	       (step == STEP_NONE || step == STEP_SENDER || step >= STEP_OTHER_MAJOR);
+}
+
 /* Resolve with the newest registries; the reference is held for this delivery only. */
 static void resolve_all(struct pipeline *pipeline, struct delivery *delivery)
 {
 	struct registry_set *set = slot_get(registry_loader_slot(pipeline->registries));
+	bool unknown = false;
 
-	for (uint32_t i = 0; i < delivery->n_events; i++)
+	for (uint32_t i = 0; i < delivery->n_events; i++) {
 		resolve_event(set, delivery->source, &delivery->events[i], delivery->arena);
+		unknown |= is_unknown(&delivery->events[i]);
+	}
+	if (unknown)
+		registry_fetcher_want(pipeline->registry_fetcher, delivery->source);
 	registry_set_unref(set);
 	delivery_set_prepared(delivery);
 }
@@ -184,6 +200,29 @@ static int start_database(struct pipeline *pipeline, const struct config *config
 	return r;
 }
 
+/* Sources of the configuration that say how they are reached. */
+static void configure_fetcher(struct pipeline *pipeline, const struct config *config)
+{
+	const struct config_source *sources = config->sources.items;
+	struct source_access *list = xcalloc(config->sources.n, sizeof(*list));
+	size_t n = 0;
+
+	for (size_t i = 0; i < config->sources.n; i++) {
+		const struct config_source *source = &sources[i];
+
+		if (source->url)
+			list[n++] = (struct source_access){ keeper_configured_id(source->name),
+							    source->name,
+							    source->url,
+							    source->user_name,
+							    source->password,
+							    source->ca,
+							    source->insecure };
+	}
+	registry_fetcher_configure(pipeline->registry_fetcher, list, n);
+	free(list);
+}
+
 static int start_registries(struct pipeline *pipeline, const struct config *config, struct err *err)
 {
 	const char *url = config->storage_direct_url ? config->storage_direct_url : pipeline->url;
@@ -195,6 +234,10 @@ static int start_registries(struct pipeline *pipeline, const struct config *conf
 	if (r == 0)
 		r = registry_watch_start(url, pipeline->registry_mirror, registry_loader_again,
 					 pipeline->registries, &pipeline->registry_watch, err);
+	if (r == 0)
+		r = registry_fetcher_start(pipeline->url, &pipeline->registry_fetcher, err);
+	if (r == 0)
+		configure_fetcher(pipeline, config);
 	return r;
 }
 
@@ -299,6 +342,7 @@ static int start_api(struct pipeline *pipeline, const struct config *config, str
 	api.pool = pipeline->pool;
 	api.writes = pipeline->writes;
 	api.registry_mirror = pipeline->registry_mirror;
+	api.fetcher = pipeline->registry_fetcher;
 	metrics_on_scrape(on_scrape, pipeline);
 	return api_start(&api, &pipeline->api, err);
 }
@@ -345,12 +389,14 @@ void pipeline_reload(struct pipeline *pipeline, const struct config *config)
 		log_error("service", "certificates not reloaded, the old ones stay",
 			  LOG_T("err", err.text));
 	registry_loader_reload(pipeline->registries, config);
+	configure_fetcher(pipeline, config);
 }
 
 void pipeline_stop(struct pipeline *pipeline)
 {
 	if (!pipeline)
 		return;
+	registry_fetcher_cancel(pipeline->registry_fetcher);
 	if (pipeline->receiver) {
 		receiver_drain(pipeline->receiver);
 		receiver_stop(pipeline->receiver, STOP_RECEIVER_MS);
@@ -359,12 +405,17 @@ void pipeline_stop(struct pipeline *pipeline)
 	/* What is not in the log by then is in the journal, and the next start loads it. */
 	if (pipeline->loader && loader_is_connected(pipeline->loader))
 		loader_drain(pipeline->loader, STOP_LOADER_MS);
+	/* Their answers come before the API is gone. */
+	registry_fetcher_halt(pipeline->registry_fetcher);
+	query_pool_halt(pipeline->pool);
+	query_pool_halt(pipeline->writes);
 	api_stop(pipeline->api, STOP_API_MS);
 	loader_stop(pipeline->loader);
 	receiver_free(pipeline->receiver);
 	feed_stop(pipeline->feed);
 	query_pool_stop(pipeline->pool);
 	query_pool_stop(pipeline->writes);
+	registry_fetcher_stop(pipeline->registry_fetcher);
 	registry_watch_stop(pipeline->registry_watch);
 	registry_loader_stop(pipeline->registries);
 	private_pg_stop(pipeline->private_pg, STOP_POSTGRES_MS);

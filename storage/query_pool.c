@@ -81,7 +81,7 @@ int query_pool_submit(struct query_pool *pool, struct query_job *job)
 	return r;
 }
 
-void query_pool_stop(struct query_pool *pool)
+void query_pool_halt(struct query_pool *pool)
 {
 	if (!pool)
 		return;
@@ -89,8 +89,15 @@ void query_pool_stop(struct query_pool *pool)
 	atomic_store(&pool->stopping, true);
 	pthread_cond_broadcast(&pool->filled);
 	pthread_mutex_unlock(&pool->mutex);
-	for (size_t i = 0; i < pool->n_workers; i++)
-		pthread_join(pool->workers[i].thread, NULL);
+	for (; pool->n_workers > 0; pool->n_workers--)
+		pthread_join(pool->workers[pool->n_workers - 1].thread, NULL);
+}
+
+void query_pool_stop(struct query_pool *pool)
+{
+	query_pool_halt(pool);
+	if (!pool)
+		return;
 	pthread_mutex_destroy(&pool->mutex);
 	pthread_cond_destroy(&pool->filled);
 	free(pool->url);

@@ -24,7 +24,8 @@ struct query_job {
 int query_pool_start(const char *url, size_t n_threads, struct query_pool **out, struct err *err);
 /* 0, or -EAGAIN when too many wait (the job stays the caller's). */
 int query_pool_submit(struct query_pool *pool, struct query_job *job);
-void query_pool_stop(
-	struct query_pool *pool); /* finishes what runs, returns what waits; NULL is allowed */
+/* Its threads end; what runs or waits is returned, later jobs get -EAGAIN. NULL is allowed. */
+void query_pool_halt(struct query_pool *pool);
+void query_pool_stop(struct query_pool *pool); /* halts it; NULL is allowed */
 
 #endif

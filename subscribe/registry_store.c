@@ -1,7 +1,5 @@
 #include "subscribe/registry_store.h"
 
-#include <stdio.h>
-
 #include "base/err.h"
 #include "base/mem.h"
 #include "registries/registry.h"
@@ -102,35 +100,35 @@ int registry_store_remove(struct db *db, struct str sha256, struct err *err)
 	return r < 0 ? r : found;
 }
 
-int registry_store_find_etag(struct db *db, struct uuid source, struct str uri, struct str etag,
-			     char sha256[65], struct err *err)
+int registry_store_find_etag(struct db *db, struct uuid source, struct str uri, struct strbuf *etag,
+			     struct err *err)
 {
 	char id[UUID_TEXT_BYTES];
-	const struct db_param params[] = { db_uuid(source, id), DB_STR(uri), DB_STR(etag) };
+	const struct db_param params[] = { db_uuid(source, id), DB_STR(uri) };
 	struct db_result *result;
 	int r;
 
 	r = db_query(db,
-		     "SELECT sha256 FROM registry_source"
-		     " WHERE source_id = $1 AND uri = $2 AND etag = $3 ORDER BY seen DESC LIMIT 1",
+		     "SELECT etag FROM registry_source WHERE source_id = $1 AND uri = $2"
+		     " AND etag IS NOT NULL ORDER BY seen DESC LIMIT 1",
 		     params, ARRAY_LEN(params), &result, err);
 	if (r < 0)
 		return r;
 	r = db_rows(result) > 0;
 	if (r > 0)
-		snprintf(sha256, 65, "%.*s", STR_ARG(db_str(result, 0, 0)));
+		strbuf_put(etag, db_str(result, 0, 0));
 	db_result_free(result);
 	return r;
 }
 
-int registry_store_seen(struct db *db, struct uuid source, struct str sha256, struct err *err)
+int registry_store_seen(struct db *db, struct uuid source, struct str uri, struct err *err)
 {
 	char id[UUID_TEXT_BYTES];
-	const struct db_param params[] = { db_uuid(source, id), DB_STR(sha256) };
+	const struct db_param params[] = { db_uuid(source, id), DB_STR(uri) };
 
 	return db_query(db,
 			"UPDATE registry_source SET seen = clock_timestamp()"
-			" WHERE source_id = $1 AND sha256 = $2",
+			" WHERE source_id = $1 AND uri = $2",
 			params, ARRAY_LEN(params), NULL, err);
 }
 

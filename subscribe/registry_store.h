@@ -32,12 +32,12 @@ int registry_store_put(struct db *db, const struct registry *registry, struct st
 		       const struct registry_place *from, bool *new_out, struct err *err);
 /* Remove it, whoever serves it. 1, or 0 when it is not there. */
 int registry_store_remove(struct db *db, struct str sha256, struct err *err);
-/* The hash of what `source` served at `uri` with this entity tag, in *sha256 (hex, 65 bytes): 1, or
- * 0 when it is not known, and asking again would be needed. */
-int registry_store_find_etag(struct db *db, struct uuid source, struct str uri, struct str etag,
-			     char sha256[65], struct err *err);
-/* The source was seen to serve this registry again. */
-int registry_store_seen(struct db *db, struct uuid source, struct str sha256, struct err *err);
+/* The entity tag that came with what `source` served at `uri`, put into `etag`: 1, or 0 when there
+ * is none. */
+int registry_store_find_etag(struct db *db, struct uuid source, struct str uri, struct strbuf *etag,
+			     struct err *err);
+/* The source still serves at `uri` what it did. */
+int registry_store_seen(struct db *db, struct uuid source, struct str uri, struct err *err);
 /* Ask for the right to ask `source`, so that one replica does: 1 when it was not asked for `rest_us`
  * or, as long as that fails, for `retry_us` doubled at each further failure up to `rest_us`; 0
  * otherwise. `force`: an operator wants it, always 1. */

@@ -1,0 +1,104 @@
+/* Sources: what operators have done with them. So far: their registries read. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api_priv.h"
+#include "api/reply.h"
+#include "base/mem.h"
+#include "base/slot.h"
+#include "event/source_set.h"
+#include "subscribe/registry_fetcher.h"
+
+#define FETCH_ACTION     "/Actions/Oem/Rfeventd.FetchRegistries"
+#define NAME_MAX_BYTES   1024
+#define ANSWER_MAX_BYTES 8192
+
+/* A source being asked for its registries. */
+struct asking {
+	struct api_job job;
+	struct registry_ask ask;
+};
+
+/* By name, or by id. */
+static const struct source *find_source(const struct source_set *set, struct str name)
+{
+	struct uuid id;
+
+	if (uuid_parse(name, &id) && source_set_by_id(set, id))
+		return source_set_by_id(set, id);
+	for (size_t i = 0; i < source_set_count(set); i++) {
+		const struct source *source = source_set_at(set, i);
+
+		if (str_eq(source->name, name))
+			return source;
+	}
+	return NULL;
+}
+
+static void answer_fetched(struct api *api, struct api_job *job)
+{
+	struct asking *asking = CONTAINER_OF(job, struct asking, job);
+	const struct registry_ask *ask = &asking->ask;
+	struct strbuf body;
+
+	if (ask->result < 0) {
+		reply_error(job->request, 503, "ServiceTemporarilyUnavailable", NULL,
+			    "The registries cannot be kept: %s.", ask->why);
+	} else {
+		strbuf_init(&body, ANSWER_MAX_BYTES);
+		strbuf_putf(
+			&body,
+			"{\"Fetched\":%zu,\"New\":%zu,\"Unchanged\":%zu,\"Failed\":%zu,\"Why\":",
+			ask->n_fetched, ask->n_new, ask->n_unchanged, ask->n_failed);
+		strbuf_put_json(&body, str_of(ask->why));
+		strbuf_put_char(&body, '}');
+		reply_json(job->request, 200, NULL, strbuf_str(&body));
+		strbuf_fini(&body);
+	}
+	free(asking);
+}
+
+static void fetch_registries(struct api *api, struct http_request *request,
+			     const struct source *source)
+{
+	struct asking *asking = xcalloc(1, sizeof(*asking));
+	int r;
+
+	asking->job = (struct api_job){ .answer = answer_fetched, .request = request };
+	asking->ask = (struct registry_ask){ .item = &asking->job.query.item,
+					     .reply_to = api->answers,
+					     .source = source->id };
+	r = registry_fetcher_ask(api->config.fetcher, &asking->ask);
+	if (r == 0) {
+		api->n_jobs++;
+		return;
+	}
+	free(asking);
+	if (r == -ENOENT)
+		reply_error(request, 400, "ActionParameterMissing", NULL,
+			    "'%.*s' has no url, username and password: give them in its entry of "
+			    "sources, and send SIGHUP.",
+			    STR_ARG(source->name));
+	else
+		reply_error(request, 503, "ServiceTemporarilyUnavailable", NULL,
+			    "Too many sources are being asked; try again in a moment.");
+}
+
+void sources_act(struct api *api, const struct target *target)
+{
+	const struct source *source = NULL;
+	struct strbuf name;
+
+	strbuf_init(&name, NAME_MAX_BYTES);
+	if (str_ends_with(target->rest, STR(FETCH_ACTION)) &&
+	    http_percent_decode(
+		    (struct str){ target->rest.p, target->rest.len - strlen(FETCH_ACTION) }, &name))
+		source = find_source(api->sources, strbuf_str(&name));
+	if (source)
+		fetch_registries(api, target->request, source);
+	else
+		reply_error(target->request, 404, "ResourceMissingAtURI", NULL,
+			    "There is no source and no action '%.*s'.", STR_ARG(target->rest));
+	strbuf_fini(&name);
+}
