@@ -186,6 +186,9 @@ static void *run(void *ctx)
 		connect_if_due(watch);
 		if (watch->db && wait_ms(watch) == 0)
 			sync_mirror(watch);
+		/* What came while queries ran is read already: poll() would not tell of it. */
+		if (watch->db)
+			take_notifications(watch);
 	}
 	db_close(watch->db);
 	return NULL;

@@ -3,6 +3,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -131,6 +132,20 @@ def test_lint_of_published_files(shared_data):
     assert {("Fabric.1.0.0.json", "CableOK", "key_blank"), ("Update.1.0.0.json", "UpdateInProgress",
             "number_of_args_missing"), ("TaskEvent.1.0.1.json", "TaskProgessChanged", "key_vanished"),
             ("iLOEvents.2.3.0.XL675d.json", "", "same_version_differs")} <= found
+
+
+def test_every_code_is_explained():
+    """What a script may look for stands in the manual."""
+    page = (house.ROOT / "docs/registries.md").read_text()
+    codes = {"unreadable"}
+    for room in ("registries", "translations"):
+        for path in (house.ROOT / room).glob("*.c"):
+            source = path.read_text()
+            codes |= {m[1] for m in re.finditer(r'\b(?:parse_note|lint_note|note)\([^";]*?"([a-z0-9_]+)"', source)}
+            codes |= set(re.findall(r'"([a-z]+_missing)"', source))
+    assert len(codes) > 40
+    short = {"number_of_args_missing": "`_missing`", "number_of_args_text": "`_text`"}
+    assert [code for code in sorted(codes) if short.get(code, f"`{code}`") not in page] == []
 
 
 # --- diff
