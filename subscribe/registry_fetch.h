@@ -58,8 +58,9 @@ struct registry_fetch_result {
 /* `result` is filled in any case. 0 when the walk came to its end, even if some bodies failed.
  * Otherwise, with words and with whatever came before already given to `fn`: -EINVAL (the URL),
  * -EACCES (login refused), -ECANCELED (stop), -ETIMEDOUT (the budget, or the first requests),
- * -EHOSTUNREACH (no connection, or its certificate is not trusted), -ENOENT (no collection of
- * registries), -EBADMSG (what it answers there is none), -EFBIG, -EIO, or what `fn` returned. */
+ * -EHOSTUNREACH (no connection, its certificate is not trusted, or it ceased to answer), -ENOENT
+ * (no collection of registries), -EBADMSG (what it answers there is none), -EXDEV and -ELOOP (the
+ * first requests were redirected), -EFBIG, -EIO, -ENOMEM, or what `fn` returned. */
 int registry_fetch(const struct registry_fetch_config *config, registry_fetched_fn *fn, void *ctx,
 		   struct registry_fetch_result *result, struct err *err);
 

@@ -75,8 +75,10 @@ static long request_ms(const struct source_client *client)
 
 	if (client->closing)
 		return ms < FETCH_GOODBYE_MS ? (long)ms : FETCH_GOODBYE_MS;
-	if (ms > source_client_left_ms(client))
-		ms = source_client_left_ms(client);
+	/* One more than is left: a request that the budget ends must not end before the budget, or
+	 * another one would be sent. */
+	if (ms > source_client_left_ms(client) + 1)
+		ms = source_client_left_ms(client) + 1;
 	return ms > 0 ? (long)ms : 1; /* 0 would be for ever */
 }
 

@@ -118,6 +118,7 @@ def test_nothing_to_fetch_there(mode, counts):
         outcome, bmc = fetch_modes(mode, "plain", elsewhere=other.url)
         assert other.requests == []
     assert outcome.counts() == dict(counts, fetched=1)
+    assert outcome.result["given"] == 1
     assert not any("BiosAttributeRegistry" in path for path in bmc.paths())
 
 

@@ -183,7 +183,8 @@ class Modes:
         """To itself: relative, then absolute."""
         return ([{"Language": "en", "Uri": path}],
                 {path: Body(b"", 301, headers={"Location": f"{name}.moved"}),
-                 STORE + f"{name}.moved": Body(b"", 307, headers={"Location": f"{{origin}}{path}/"}),
+                 f"{STORE}{name}.moved": Body(b"", 307,
+                                              headers={"Location": f"{{origin}}{path}/"}),
                  path + "/": Body(registry(name))})
 
     def redirect_loop(self, name, path):

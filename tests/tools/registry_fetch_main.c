@@ -21,7 +21,7 @@ struct tool {
 	atomic_bool stop;
 	long stop_after_ms, end_after;
 	const char *held[MAX_HELD][2];
-	size_t n_held;
+	size_t n_held, n_given;
 };
 
 static void put_field(struct strbuf *out, const char *name, struct str value)
@@ -53,6 +53,7 @@ static int on_fetched(void *ctx, const struct registry_fetched *fetched, struct 
 	struct strbuf out;
 	int r;
 
+	tool->n_given++;
 	if (tool->end_after > 0 && --tool->end_after == 0)
 		return err_set(err, -ENOSPC, "the store is full");
 	r = registry_parse(fetched->bytes, "fetched", &registry, err);
@@ -97,8 +98,8 @@ static void *stop_later(void *ctx)
 	return NULL;
 }
 
-static void print_result(int r, const struct registry_fetch_result *result, const struct err *err,
-			 int64_t took_ms)
+static void print_result(int r, const struct registry_fetch_result *result, size_t n_given,
+			 const struct err *err, int64_t took_ms)
 {
 	struct strbuf out;
 
@@ -111,6 +112,7 @@ static void print_result(int r, const struct registry_fetch_result *result, cons
 	put_number(&out, "unchanged", (int64_t)result->unchanged);
 	put_number(&out, "not_registries", (int64_t)result->not_registries);
 	put_number(&out, "failed", (int64_t)result->failed);
+	put_number(&out, "given", (int64_t)n_given);
 	put_number(&out, "requests", (int64_t)result->requests);
 	put_field(&out, "first_failure", str_of(result->first_failure.text));
 	put_number(&out, "took_ms", took_ms);
@@ -172,7 +174,7 @@ int main(int argc, char **argv)
 		return 2;
 	start = clock_monotonic_us();
 	r = registry_fetch(&tool.config, on_fetched, &tool, &result, &err);
-	print_result(r, &result, &err, (clock_monotonic_us() - start) / 1000);
+	print_result(r, &result, tool.n_given, &err, (clock_monotonic_us() - start) / 1000);
 	if (tool.stop_after_ms > 0)
 		pthread_join(stopper, NULL);
 	return 0;
