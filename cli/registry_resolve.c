@@ -96,7 +96,9 @@ static void show_facts(const json_t *answer)
 	show_fact("Registry", strcmp(registry, " ") != 0 ? registry : "");
 	show_fact("Step", text_of(answer, "step"));
 	json_array_foreach(json_object_get(answer, "why"), i, reason)
+	{
 		show_fact(i == 0 ? "Why" : "", json_string_value(reason));
+	}
 	show_candidates(json_object_get(answer, "candidates"));
 	free(args);
 	free(registry);

@@ -9,11 +9,10 @@ struct diff {
 	size_t n;
 };
 
-static void change(struct diff *diff, enum registry_change_kind kind, const struct message *before,
-		   const struct message *after)
+static void change(struct diff *diff, enum registry_change_kind kind, struct str key,
+		   const struct message *before, const struct message *after)
 {
-	const struct message *either = before ? before : after;
-	const struct registry_change found = { kind, either->key, before, after };
+	const struct registry_change found = { kind, key, before, after };
 
 	diff->n++;
 	if (diff->fn)
@@ -44,17 +43,17 @@ static bool clear_the_same(const struct message *a, const struct message *b)
 static void compare(struct diff *diff, const struct message *a, const struct message *b)
 {
 	if (!str_eq(a->text, b->text))
-		change(diff, CHANGE_TEXT, a, b);
+		change(diff, CHANGE_TEXT, a->key, a, b);
 	if (a->n_args != b->n_args || a->number_args != b->number_args)
-		change(diff, CHANGE_ARGS, a, b);
+		change(diff, CHANGE_ARGS, a->key, a, b);
 	if (a->severity != b->severity)
-		change(diff, CHANGE_SEVERITY, a, b);
+		change(diff, CHANGE_SEVERITY, a->key, a, b);
 	if (!str_eq(a->resolution, b->resolution))
-		change(diff, CHANGE_RESOLUTION, a, b);
+		change(diff, CHANGE_RESOLUTION, a->key, a, b);
 	if (!str_eq(a->description, b->description))
-		change(diff, CHANGE_DESCRIPTION, a, b);
+		change(diff, CHANGE_DESCRIPTION, a->key, a, b);
 	if (!clear_the_same(a, b))
-		change(diff, CHANGE_CLEARING, a, b);
+		change(diff, CHANGE_CLEARING, a->key, a, b);
 }
 
 size_t registry_diff(const struct registry *before, const struct registry *after,
@@ -69,9 +68,9 @@ size_t registry_diff(const struct registry *before, const struct registry *after
 		int order = !a ? 1 : !b ? -1 : str_cmp(a->key, b->key);
 
 		if (order < 0)
-			change(&diff, CHANGE_REMOVED, a, NULL);
+			change(&diff, CHANGE_REMOVED, a->key, a, NULL);
 		else if (order > 0)
-			change(&diff, CHANGE_ADDED, NULL, b);
+			change(&diff, CHANGE_ADDED, b->key, NULL, b);
 		else
 			compare(&diff, a, b);
 		i += order <= 0;
