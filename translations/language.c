@@ -38,10 +38,22 @@ static const char *repair_of(const char *tag)
 	return NULL;
 }
 
+/* As ICU writes it. */
+static bool to_canonical(const char *tag, char out[LANGUAGE_MAX_BYTES])
+{
+	char locale[ULOC_FULLNAME_CAPACITY];
+	UErrorCode status = U_ZERO_ERROR;
+
+	if (!to_locale(tag, locale))
+		return false;
+	uloc_toLanguageTag(locale, out, LANGUAGE_MAX_BYTES, true, &status);
+	return U_SUCCESS(status) && status != U_STRING_NOT_TERMINATED_WARNING &&
+	       strcmp(out, "und") != 0;
+}
+
 bool language_tidy(struct str tag, char out[LANGUAGE_MAX_BYTES])
 {
-	char text[LANGUAGE_MAX_BYTES], locale[ULOC_FULLNAME_CAPACITY];
-	UErrorCode status = U_ZERO_ERROR;
+	char text[LANGUAGE_MAX_BYTES], again[LANGUAGE_MAX_BYTES];
 	const char *repair;
 
 	out[0] = '\0';
@@ -54,13 +66,11 @@ bool language_tidy(struct str tag, char out[LANGUAGE_MAX_BYTES])
 	repair = repair_of(text);
 	if (repair)
 		memcpy(text, repair, 2);
-	if (!to_locale(text, locale))
-		return false;
-	uloc_toLanguageTag(locale, out, LANGUAGE_MAX_BYTES, true, &status);
-	/* Kanuri's other name, "kau", would become the "kr" that is taken for Korean. No language has
-	 * more than three letters: longer ones are well-formed but reserved (RFC 5646 2.2.1). */
-	if (U_SUCCESS(status) && status != U_STRING_NOT_TERMINATED_WARNING &&
-	    strcmp(out, "und") != 0 && !repair_of(out) && strcspn(out, "-") <= 3)
+	/* Kanuri's other name, "kau", would become the "kr" that is taken for Korean; no language has
+	 * more than three letters, longer ones are reserved (RFC 5646 2.2.1); and ICU makes "ne-a" of
+	 * "ne-a-true", which is no tag. */
+	if (to_canonical(text, out) && !repair_of(out) && strcspn(out, "-") <= 3 &&
+	    to_canonical(out, again) && strcmp(out, again) == 0)
 		return true;
 	out[0] = '\0';
 	return false;
