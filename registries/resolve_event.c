@@ -199,7 +199,9 @@ static struct str say_code(const struct event *event, enum message_id_form form,
 		       "it."));
 }
 
-#define CURE "' into a folder of registries.path (state_dir/registries is one) and send SIGHUP."
+#define CURE                                                                                       \
+	"' ('rfevent registry add FILE'), or have it read from the sender "                        \
+	"('rfevent registry fetch SOURCE')."
 
 static struct str say_unknown_key(const struct event *event, const struct registry *newest,
 				  struct str prefix, struct arena *arena)
@@ -207,7 +209,7 @@ static struct str say_unknown_key(const struct event *event, const struct regist
 	return SAY(arena, STR("Event '"), quote(event->message_id),
 		   STR("' came without text, and no loaded version of message registry '"),
 		   newest->prefix, STR("' (newest: "), newest->version,
-		   STR(") has this key: put the sender's version of the message registry for '"),
+		   STR(") has this key: add the sender's version of the message registry for '"),
 		   quote(prefix), STR(CURE));
 }
 
@@ -251,16 +253,16 @@ static struct str say_missing(const struct registry_set *set, const struct event
 		return SAY(arena, STR("Event '"), text,
 			   STR("' came without text, and message registry '"), prefix,
 			   STR("' version "), version_words(id, digits),
-			   STR(" is not loaded: put the sender's message registry for '"), prefix,
+			   STR(" is not loaded: add the sender's message registry for '"), prefix,
 			   STR(CURE));
 	if (prefix.len > 0)
 		return SAY(arena, STR("Event '"), text,
 			   STR("' came without text, and message registry '"), prefix,
-			   STR("' is not loaded: put the sender's message registry for '"), prefix,
+			   STR("' is not loaded: add the sender's message registry for '"), prefix,
 			   STR(CURE));
 	return SAY(arena, STR("Event '"), text,
 		   STR("' came without text, and its MessageId is a bare key that no loaded "
-		       "message registry has, or several have: put the sender's message registry "
+		       "message registry has, or several have: add the sender's message registry "
 		       "for '"),
 		   text, STR(CURE));
 }

@@ -160,8 +160,8 @@ static const struct event_case event_cases[] = {
 	{ .name = "nobody: how to get it",
 	  .id = "Contoso.1.7.X",
 	  .step = STEP_NONE,
-	  .expect = "~put the sender's message registry for 'Contoso' into a folder of "
-		    "registries.path (state_dir/registries is one) and send SIGHUP",
+	  .expect = "~add the sender's message registry for 'Contoso' ('rfevent registry add "
+		    "FILE'), or have it read from the sender ('rfevent registry fetch SOURCE')",
 	  .language = "en" },
 	{ .name = "nobody: no version",
 	  .id = "Contoso.X",
