@@ -62,6 +62,8 @@ static const struct route routes[] = {
 	{ LOG_ENTRIES_PATH "/", true, HTTP_GET, ACCESS_LOGIN, "GET, HEAD", entries_get_one },
 	{ REGISTRIES_PATH, false, HTTP_GET, ACCESS_LOGIN, "GET, HEAD, POST", registries_get },
 	{ REGISTRIES_PATH, false, HTTP_POST, ACCESS_LOGIN, "GET, HEAD, POST", registries_add },
+	{ REGISTRIES_PATH "/Actions/Oem/Rfeventd.Resolve", false, HTTP_POST, ACCESS_LOGIN, "POST",
+	  registries_resolve },
 	{ REGISTRIES_PATH "/", true, HTTP_GET, ACCESS_LOGIN, "GET, HEAD, DELETE", registries_get_one },
 	{ REGISTRIES_PATH "/", true, HTTP_DELETE, ACCESS_LOGIN, "GET, HEAD, DELETE", registries_remove },
 	{ SOURCES_PATH "/", true, HTTP_POST, ACCESS_LOGIN, "POST", sources_act },

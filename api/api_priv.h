@@ -58,7 +58,13 @@ void registries_get(struct api *api, const struct target *target);     /* the co
 void registries_get_one(struct api *api, const struct target *target); /* …/{Id} and its files */
 void registries_add(struct api *api, const struct target *target);
 void registries_remove(struct api *api, const struct target *target);
+/* registry_resolve.c */
+void registries_resolve(struct api *api, const struct target *target);
 /* sources.c */
+struct source;
+struct source_set;
+/* By name, or by id; NULL when there is none. */
+const struct source *sources_find(const struct source_set *set, struct str name);
 void sources_act(struct api *api, const struct target *target); /* …/{source}/Actions/… */
 /* stream_door.c */
 void stream_get(struct api *api, const struct target *target);

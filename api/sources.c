@@ -20,8 +20,7 @@ struct asking {
 	struct registry_ask ask;
 };
 
-/* By name, or by id. */
-static const struct source *find_source(const struct source_set *set, struct str name)
+const struct source *sources_find(const struct source_set *set, struct str name)
 {
 	struct uuid id;
 
@@ -94,7 +93,7 @@ void sources_act(struct api *api, const struct target *target)
 	if (str_ends_with(target->rest, STR(FETCH_ACTION)) &&
 	    http_percent_decode(
 		    (struct str){ target->rest.p, target->rest.len - strlen(FETCH_ACTION) }, &name))
-		source = find_source(api->sources, strbuf_str(&name));
+		source = sources_find(api->sources, strbuf_str(&name));
 	if (source)
 		fetch_registries(api, target->request, source);
 	else

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/client.h"
 #include "cli/registry_local.h"
 #include "cli/show.h"
 #include "cli/table.h"
@@ -16,6 +17,7 @@
 #include "translations/catalog.h"
 
 #define ANSWER_MAX_BYTES (64u << 20)
+#define RESOLVE_PATH     "/redfish/v1/Registries/Actions/Oem/Rfeventd.Resolve"
 #define MAIN_COLUMNS     "MessageId,Message,Resolution,Severity,language,step,registry,version,args"
 
 struct asking {
@@ -187,6 +189,55 @@ static int ask_locally(struct asking *asking, enum cli_output output)
 	return r;
 }
 
+/* --- asking the service --------------------------------------------------------------------------
+ */
+
+static json_t *text_json(struct str text)
+{
+	return text.p ? json_stringn(text.p, text.len) : NULL;
+}
+
+/* The question as the service's action takes it; new. */
+static char *question_json(const struct asking *asking)
+{
+	const struct question *question = &asking->question;
+	json_t *args = question->has_args ? json_array() : NULL;
+	json_t *json = json_object();
+	char *text;
+
+	for (size_t i = 0; args && i < question->n_args; i++)
+		json_array_append_new(args, text_json(question->args[i]));
+	/* a member without a value is left out */
+	json_object_set_new(json, "MessageId", text_json(question->message_id));
+	json_object_set_new(json, "MessageArgs", args);
+	json_object_set_new(json, "Message", text_json(question->text));
+	json_object_set_new(json, "Language", text_json(question->language));
+	if (asking->source)
+		json_object_set_new(json, "Source", json_string(asking->source));
+	text = json_dumps(json, JSON_COMPACT);
+	json_decref(json);
+	return text;
+}
+
+static int ask_service(const struct cli *cli, const struct asking *asking)
+{
+	char *text = question_json(asking);
+	struct client_answer answer;
+	json_t *json;
+	int r;
+
+	r = client_send(cli, "POST", RESOLVE_PATH, str_of(text), &answer);
+	if (r == CLI_OK) {
+		json = json_loadb(answer.body.p ? answer.body.p : "", answer.body.len, 0, NULL);
+		r = json ? print_answer(json, cli->output)
+			 : cli_fail(CLI_REFUSED, "the service's answer is not what was expected");
+		json_decref(json);
+	}
+	client_answer_fini(&answer);
+	free(text);
+	return r;
+}
+
 /* --- the command line ----------------------------------------------------------------------------
  */
 
@@ -226,15 +277,18 @@ static int run_resolve(const struct cli *cli, int argc, char **argv)
 		return cli_usage(&registry_resolve_verb, "a MessageId is needed");
 	if (argc - optind - 1 > DECODE_MAX_ARGS)
 		return cli_usage(&registry_resolve_verb, "more than %d arguments", DECODE_MAX_ARGS);
-	if (asking.source && asking.paths.n == 0)
-		return cli_usage(&registry_resolve_verb,
-				 "--source needs --path: what that source serves itself");
 	question->message_id = str_of(argv[optind]);
 	question->n_args = (size_t)(argc - optind - 1);
 	question->has_args = question->n_args > 0;
 	question->args = asking.args;
 	for (size_t i = 0; i < question->n_args; i++)
 		asking.args[i] = str_of(argv[optind + 1 + (int)i]);
+	if (asking.paths.n == 0 && asking.translations.n == 0 && cli->password_file)
+		return ask_service(cli, &asking);
+	if (asking.source && asking.paths.n == 0)
+		return cli_usage(
+			&registry_resolve_verb,
+			"--source needs the service, or --path: what that source serves itself");
 	return ask_locally(&asking, cli->output);
 }
 
@@ -246,9 +300,12 @@ const struct cli_verb registry_resolve_verb = {
 	"  --text TEXT         what the sender itself said: its arguments are recovered from it\n"
 	"  --path DIR          registries beside the shipped ones; the last folder answers first\n"
 	"  --translations DIR  translations beside the shipped ones\n"
-	"  --source S          the folders of --path hold what this source serves itself\n"
-	"Put -- before arguments that begin with a dash. Needs no service. The exit status is 1 "
-	"when\n"
+	"  --source S          asked as this source would be; with --path: those folders hold what "
+	"it serves\n"
+	"The service is asked, with all it knows; with --path or --translations, and where there "
+	"is none,\n"
+	"the shipped files are. Put -- before arguments that begin with a dash. The exit status is "
+	"1 when\n"
 	"no registry knows the id.\n",
 	run_resolve
 };

@@ -18,7 +18,7 @@ def test_readers_of_one_log(service):
     japanese = json.loads((house.ROOT / "translations/ja/Power.json").read_text())["Messages"]
     key = "PowerSupplyFailed"
     streams = {language: service.stream(subscribe={"type": "subscribe", "after": "live", "language": language})
-               for language in ("ja-JP", "fr, en;q=0.5")}
+               for language in ("ja-JP", "fr, en;q=0.5", "de", "ar")}
     wait_for(lambda: all(stream.of("caught_up") for stream in streams.values()), what="both streams live")
     assert service.post(event_body(MessageId=f"Power.1.2.{key}", MessageArgs=["PSU 2"])).status_code == 200
     # Its own words, and arguments the wrong way round: what it says decides.
@@ -40,7 +40,14 @@ def test_readers_of_one_log(service):
     heard = {language: stream.wait_events(2) for language, stream in streams.items()}
     assert [e["Message"] for e in heard["ja-JP"]] == [e["Message"] for e in ja]
     assert [e["Message"] for e in heard["fr, en;q=0.5"]] == [e["Message"] for e in en]
-    assert [e["seq"] for e in heard["ja-JP"]] == [e["seq"] for e in heard["fr, en;q=0.5"]]
+    for language in ("de", "ar"):
+        assert [e["Message"] for e in heard[language]] == [e["Message"] for e in words(service, language)]
+        assert [e["language"] for e in heard[language]] == [language] * 2
+        file = json.loads((house.ROOT / f"translations/{language}/Power.json").read_text())["Messages"]
+        assert heard[language][0]["Resolution"] == file[key]["Resolution"]
+    assert "\u2068PSU 2\u2069" in heard["ar"][0]["Message"]  # apart, in text from right to left
+    assert "13,1" in heard["de"][1]["Message"]
+    assert len({tuple(e["seq"] for e in events) for events in heard.values()}) == 1
     for stream in streams.values():
         stream.close()
 

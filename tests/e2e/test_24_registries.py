@@ -172,3 +172,27 @@ def test_the_command_line(service, tmp_path):
     wait_for(lambda: "Contoso.1.0.0" not in members(service), what="the removal")
     assert service.cli("registry", "remove", "Contoso.1.0.0").returncode == 1
     assert service.cli("registry", "add").returncode == 2
+
+
+def test_what_an_id_means_to_the_service(service):
+    add(service, registry("Contoso", Down="%1 of %2 is down."))
+    add(service, registry("Contoso", language="ja", Down="%2 の %1 が停止しました。"))
+    wait_for(lambda: "ja" in members(service).get("Contoso.1.0.0", {}).get("Languages", []), what="both")
+    asked = service.cli("-o", "json", "registry", "resolve", "Contoso.1.0.Down", "R1", "Fan 7",
+                        "--language", "ja", "--text", "Fan 7 of R1 is down.")
+    assert asked.returncode == 0, asked.stderr
+    answer = json.loads(asked.stdout)
+    assert answer["Message"] == "R1 の Fan 7 が停止しました。" and answer["args"] == ["Fan 7", "R1"]
+    assert (answer["step"], answer["registry"], answer["version"], answer["language"]) == (
+        "exact", "Contoso", "1.0.0", "ja")
+    assert service.post(event_body(MessageId="Contoso.1.0.Down", MessageArgs=["R1", "Fan 7"],
+                                   Message="Fan 7 of R1 is down.")).status_code == 200
+    source = service.wait_entries(1)[0]["source"]["name"]
+    asked = service.cli("registry", "resolve", "Contoso.2.0.Down", "--source", source)
+    assert asked.returncode == 0 and "other_major" in asked.stdout
+    asked = service.cli("registry", "resolve", "Contoso.1.0.Down", "--source", "nobody")
+    assert asked.returncode == 1 and "nobody" in asked.stderr
+    # Beside folders of one's own the service is not asked.
+    house_rules = house.ROOT / "registries/standard"
+    asked = service.cli("registry", "resolve", "Contoso.1.0.Down", "--path", str(house_rules))
+    assert asked.returncode == 1
