@@ -13,6 +13,7 @@ struct arena;
 struct message;
 struct registry;
 struct registry_set;
+struct wording;
 
 struct match {
 	const struct registry *registry; /* NULL: nobody knows the id */
@@ -62,5 +63,10 @@ bool resolve_has_placeholder(struct str text);
  * is missing and how to get it. Never leaves `message` empty. `set` NULL: none loaded yet. */
 void resolve_event(const struct registry_set *set, struct uuid source, struct event *event,
 		   struct arena *arena);
+/* The words that an event without text of its sender's gets from `set` now, in the language of its
+ * registry, whatever was stored of it: `message` holds them. False when they cannot be held, and
+ * when the sender's own text or our stored sentence is all there is. */
+bool resolve_words(const struct registry_set *set, struct uuid source, const struct event *event,
+		   struct strbuf *message, struct wording *out);
 
 #endif

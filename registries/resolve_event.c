@@ -8,37 +8,18 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "event/category.h"
+#include "event/entry.h"
 #include "event/limits.h"
 #include "event/quirks.h"
 #include "registries/message_id.h"
 #include "registries/placeholder_priv.h"
 #include "registries/registry.h"
 #include "registries/registry_priv.h"
-
-/* What a sentence of ours quotes of a sender's text. */
-#define QUOTE_MAX_BYTES   256
-#define VERSION_MAX_BYTES 24 /* two numbers of 32 bits and a dot */
-
-/* What a record without MessageId and text may be, most telling first. */
-static const struct {
-	uint64_t quirk;
-	const char *words;
-} record_hints[] = {
-	{ QUIRK_BIT(NOT_AN_EVENT), "JSON in which no event record was found" },
-	{ QUIRK_BIT(METRIC_IN_OEM), "telemetry in vendor data under Oem" },
-	{ QUIRK_BIT(RECORD_REFERENCE), "only a reference to a record kept by the sender" },
-	{ QUIRK_BIT(RECORD_OEM_ONLY), "only vendor data under Oem" },
-	{ QUIRK_BIT(RECORD_LOG_ENTRY), "properties of a log entry" },
-};
+#include "registries/sentence_priv.h"
 
 static bool is_blank(struct str text)
 {
 	return str_trim(text).len == 0;
-}
-
-static struct str quote(struct str text)
-{
-	return str_cut(str_trim(text), QUOTE_MAX_BYTES);
 }
 
 /* Whether an argument brought the percent signs into the text, which then is filled already. */
@@ -142,148 +123,16 @@ static void take_registry_text(struct event *event, const struct message *messag
 	event->language = copy_fact(arena, registry->language);
 }
 
-/* --- sentences of our own ----------------------------------------------------------------------
- */
-
-static const char *record_hint(const struct event *event)
-{
-	for (size_t i = 0; i < sizeof(record_hints) / sizeof(record_hints[0]); i++) {
-		if (event->quirks & record_hints[i].quirk)
-			return record_hints[i].words;
-	}
-	return "nothing that names a message";
-}
-
-static struct str join(struct arena *arena, const struct str *parts, size_t n)
-{
-	size_t len = 0;
-	char *p, *end;
-
-	for (size_t i = 0; i < n; i++)
-		len += parts[i].len;
-	p = end = arena_alloc(arena, len + 1);
-	if (!p)
-		return (struct str){ NULL, 0 };
-	for (size_t i = 0; i < n; i++) {
-		if (parts[i].len > 0)
-			memcpy(end, parts[i].p, parts[i].len);
-		end += parts[i].len;
-	}
-	return (struct str){ p, len };
-}
-
-/* One such sentence for each event of a source whose registry is missing: printf would cost more
- * than all else about it. */
-#define SAY(arena, ...)                                                                            \
-	join(arena, (const struct str[]){ __VA_ARGS__ },                                           \
-	     ARRAY_LEN(((const struct str[]){ __VA_ARGS__ })))
-
-static struct str say_unidentified(const struct event *event, struct arena *arena)
-{
-	struct str type = quote(event->event_type), origin = quote(event->origin);
-
-	return SAY(arena, STR("Event without MessageId and text: the record holds "),
-		   str_of(record_hint(event)), STR(" (EventType: "),
-		   type.len > 0 ? type : STR("not given"), STR("; origin: "),
-		   origin.len > 0 ? origin : STR("not given"),
-		   STR("). The delivery it came in shows all of it."));
-}
-
-static struct str say_code(const struct event *event, enum message_id_form form,
-			   struct arena *arena)
-{
-	return SAY(arena, STR("Event '"), quote(event->message_id),
-		   STR("' came without text: its MessageId is "),
-		   form == MESSAGE_ID_HEX ? STR("raw SEL data") : STR("a class and code number"),
-		   STR(", which no message registry explains. The delivery it came in shows all of "
-		       "it."));
-}
-
-#define CURE                                                                                       \
-	"' ('rfevent registry add FILE'), or have it read from the sender "                        \
-	"('rfevent registry fetch SOURCE')."
-
-static struct str say_unknown_key(const struct event *event, const struct registry *newest,
-				  struct str prefix, struct arena *arena)
-{
-	return SAY(arena, STR("Event '"), quote(event->message_id),
-		   STR("' came without text, and no loaded version of message registry '"),
-		   newest->prefix, STR("' (newest: "), newest->version,
-		   STR(") has this key: add the sender's version of the message registry for '"),
-		   quote(prefix), STR(CURE));
-}
-
-static struct str say_wordless(const struct event *event, const struct registry *registry,
-			       struct arena *arena)
-{
-	return SAY(arena, STR("Event '"), quote(event->message_id),
-		   STR("' came without text, and message registry '"), registry->prefix,
-		   STR("' version "), registry->version, STR(" has no words for it either."));
-}
-
-/* "1.7", from the end of `digits` on. */
-static struct str version_words(const struct message_id *id, char digits[VERSION_MAX_BYTES])
-{
-	const unsigned numbers[] = { id->minor, id->major };
-	char *p = digits + VERSION_MAX_BYTES;
-
-	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
-		unsigned rest = numbers[i];
-
-		if (i > 0)
-			*--p = '.';
-		do {
-			*--p = (char)('0' + rest % 10);
-			rest /= 10;
-		} while (rest > 0);
-	}
-	return (struct str){ p, (size_t)(digits + VERSION_MAX_BYTES - p) };
-}
-
-static struct str say_missing(const struct registry_set *set, const struct event *event,
-			      const struct message_id *id, struct arena *arena)
-{
-	const struct registry *newest = id->prefix.p ? registry_set_newest(set, id->prefix) : NULL;
-	struct str text = quote(event->message_id), prefix = quote(id->prefix);
-	char digits[VERSION_MAX_BYTES];
-
-	if (newest)
-		return say_unknown_key(event, newest, id->prefix, arena);
-	if (id->has_version)
-		return SAY(arena, STR("Event '"), text,
-			   STR("' came without text, and message registry '"), prefix,
-			   STR("' version "), version_words(id, digits),
-			   STR(" is not loaded: add the sender's message registry for '"), prefix,
-			   STR(CURE));
-	if (prefix.len > 0)
-		return SAY(arena, STR("Event '"), text,
-			   STR("' came without text, and message registry '"), prefix,
-			   STR("' is not loaded: add the sender's message registry for '"), prefix,
-			   STR(CURE));
-	return SAY(arena, STR("Event '"), text,
-		   STR("' came without text, and its MessageId is a bare key that no loaded "
-		       "message registry has, or several have: add the sender's message registry "
-		       "for '"),
-		   text, STR(CURE));
-}
-
-static struct str say(const struct registry_set *set, const struct event *event,
-		      const struct message_id *id, const struct match *match, struct arena *arena)
-{
-	if (match->registry)
-		return say_wordless(event, match->registry, arena);
-	if (id->form == MESSAGE_ID_EMPTY)
-		return say_unidentified(event, arena);
-	if (id->form == MESSAGE_ID_NUMBERS || id->form == MESSAGE_ID_HEX)
-		return say_code(event, id->form, arena);
-	return say_missing(set, event, id, arena);
-}
-
 static void take_own_sentence(const struct registry_set *set, struct event *event,
 			      const struct message_id *id, const struct match *match,
 			      struct arena *arena)
 {
-	event->message = say(set, event, id, match, arena);
+	struct sentence sentence;
+	bool missing;
+
+	sentence_of(set, event, id, match, &sentence);
+	event->message = placeholder_fill(arena, sentence.english, sentence.args, sentence.n_args,
+					  DECODE_MAX_TEXT_BYTES, &missing);
 	if (!event->message.p)
 		event->message =
 			STR("Event whose text did not fit into memory: the delivery it came "
@@ -314,4 +163,36 @@ void resolve_event(const struct registry_set *set, struct uuid source, struct ev
 	if (!event->message.p)
 		take_own_sentence(set, event, &id, &match, arena);
 	metric_add(METRIC_RESOLVE, resolve_step_name(event->resolved_by.step), 1);
+}
+
+bool resolve_words(const struct registry_set *set, struct uuid source, const struct event *event,
+		   struct strbuf *message, struct wording *out)
+{
+	struct match match = resolve_find(set, source, event->message_id, event->has_message_args,
+					  event->n_message_args);
+	struct wording wording = { .resolution = event->sender_resolution, .language = STR("en") };
+
+	strbuf_reset(message);
+	if (sentence_is_due(event, &match)) {
+		struct message_id id = message_id_parse(event->message_id);
+		struct sentence sentence;
+
+		/* What is stored in English says what was missing then. */
+		if (event->language.len == 0 || str_eq(event->language, STR("en")))
+			return false;
+		sentence_of(set, event, &id, &match, &sentence);
+		resolve_substitute(sentence.english, sentence.args, sentence.n_args, message, NULL);
+	} else if (match.message) {
+		resolve_substitute(is_blank(match.message->text) ? match.message->description
+								 : match.message->text,
+				   event->message_args, event->n_message_args, message, NULL);
+		wording.language = match.registry->language;
+	}
+	if (message->failed || message->len == 0)
+		return false;
+	if (is_blank(wording.resolution) && match.message && match.message->resolution.p)
+		wording.resolution = match.message->resolution;
+	wording.message = strbuf_str(message);
+	*out = wording;
+	return true;
 }

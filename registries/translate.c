@@ -9,10 +9,12 @@
 #include "event/limits.h"
 #include "event/quirks.h"
 #include "registries/limits.h"
+#include "registries/message_id.h"
 #include "registries/placeholder_priv.h"
 #include "registries/recover.h"
 #include "registries/registry_priv.h"
 #include "registries/resolve.h"
+#include "registries/sentence_priv.h"
 #include "translations/catalog.h"
 #include "translations/format.h"
 #include "translations/language.h"
@@ -206,6 +208,35 @@ static struct str choose_resolution(const struct event *event, const struct mess
 	return given.p ? given : event->resolution;
 }
 
+/* What nobody can put in words is said by a sentence of ours, which is translated like a message.
+ */
+static bool own_sentence(struct translator *translator, const struct registry_set *set,
+			 const struct catalog_set *catalogs, size_t language,
+			 const struct event *event, const struct match *match, struct wording *out)
+{
+	const char *tag = catalog_set_language(catalogs, language);
+	struct message_id id = message_id_parse(event->message_id);
+	const struct translated *translated;
+	struct sentence sentence;
+	struct arguments arguments;
+
+	sentence_of(set, event, &id, match, &sentence);
+	translated = catalog_set_find(catalogs, language, SENTENCE_PREFIX, sentence.key);
+	if (!translated || !translated->message.p ||
+	    !placeholder_same_set(sentence.english, translated->message))
+		return false;
+	arguments = (struct arguments){ sentence.args, sentence.n_args, STR(""), STR("") };
+	strbuf_reset(&translator->message);
+	fill(formatter_of(translator, tag), translated->message, &arguments, 0,
+	     &translator->message);
+	if (translator->message.failed)
+		return false;
+	*out = (struct wording){ .message = strbuf_str(&translator->message),
+				 .resolution = event->resolution,
+				 .language = str_of(tag) };
+	return true;
+}
+
 bool translator_words(struct translator *translator, const struct registry_set *set,
 		      const struct catalog_set *catalogs, size_t language, struct uuid source,
 		      const struct event *event, struct wording *out)
@@ -217,9 +248,12 @@ bool translator_words(struct translator *translator, const struct registry_set *
 	struct translated translated;
 	struct arguments arguments;
 
-	if (!match.message)
-		return false;
-	translated = find_translation(set, catalogs, language, source, &match);
+	if (match.message)
+		translated = find_translation(set, catalogs, language, source, &match);
+	else
+		translated = (struct translated){ .message = { NULL, 0 } };
+	if (!translated.message.p && sentence_is_due(event, &match))
+		return own_sentence(translator, set, catalogs, language, event, &match, out);
 	if (!translated.message.p && !translated.resolution.p)
 		return false;
 	strbuf_reset(&translator->message);

@@ -15,6 +15,7 @@
 #include "event/limits.h"
 #include "receiver/limits.h"
 #include "receiver/receiver.h"
+#include "registries/default_words.h"
 #include "registries/registry.h"
 #include "registries/resolve.h"
 #include "service/config.h"
@@ -29,6 +30,7 @@
 #include "stream/feed.h"
 #include "subscribe/registry_fetcher.h"
 #include "subscribe/registry_watch.h"
+#include "translations/catalog.h"
 
 #define QUERY_THREADS         2
 #define WRITE_THREADS         1
@@ -56,6 +58,7 @@ struct pipeline {
 	struct receiver *receiver;
 	struct query_pool *pool, *writes;
 	char *registry_mirror;
+	struct default_words *default_words;
 	struct api *api;
 };
 
@@ -74,14 +77,18 @@ static bool is_unknown(const struct event *event)
 static void resolve_all(struct pipeline *pipeline, struct delivery *delivery)
 {
 	struct registry_set *set = slot_get(registry_loader_slot(pipeline->registries));
+	struct catalog_set *catalogs = slot_get(registry_loader_catalogs(pipeline->registries));
 	bool unknown = false;
 
 	for (uint32_t i = 0; i < delivery->n_events; i++) {
 		resolve_event(set, delivery->source, &delivery->events[i], delivery->arena);
+		default_words_put(pipeline->default_words, set, catalogs, delivery->source,
+				  &delivery->events[i], delivery->arena);
 		unknown |= is_unknown(&delivery->events[i]);
 	}
 	if (unknown)
 		registry_fetcher_want(pipeline->registry_fetcher, delivery->source);
+	catalog_set_unref(catalogs);
 	registry_set_unref(set);
 	delivery_set_prepared(delivery);
 }
@@ -355,6 +362,7 @@ int pipeline_start(const struct config *config, struct loop *loop, struct pipeli
 
 	pipeline->default_language =
 		xstrdup(config->default_language ? config->default_language : "en");
+	pipeline->default_words = default_words_new();
 	pipeline->journal_dir = xasprintf("%s/journal", config->state_dir);
 	r = doors_open(config, &pipeline->doors, err);
 	if (r == 0)
@@ -423,6 +431,7 @@ void pipeline_stop(struct pipeline *pipeline)
 	guard_close();
 	journal_close(pipeline->journal); /* and with it the lock on the state */
 	doors_fini(&pipeline->doors);
+	default_words_free(pipeline->default_words);
 	free(pipeline->journal_dir);
 	free(pipeline->url);
 	free(pipeline->node);

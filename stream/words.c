@@ -88,27 +88,6 @@ static struct wording stored(const struct event *event)
 				 .language = event->language };
 }
 
-/* What was logged before its registry was installed gets its words as soon as it is. */
-static bool render(struct words *words, const struct entry *entry, struct wording *out)
-{
-	const struct event *event = &entry->event;
-	struct match match = resolve_find(words->set, entry->source, event->message_id,
-					  event->has_message_args, event->n_message_args);
-
-	if (!match.message)
-		return false;
-	strbuf_reset(&words->message);
-	resolve_substitute(match.message->text, event->message_args, event->n_message_args,
-			   &words->message, NULL);
-	if (words->message.failed || words->message.len == 0)
-		return false;
-	out->message = strbuf_str(&words->message);
-	out->resolution =
-		event->sender_resolution.p ? event->sender_resolution : match.message->resolution;
-	out->language = registry_language(match.registry);
-	return true;
-}
-
 /* False: the set has no such language any more. */
 static bool find_language(const struct catalog_set *set, const char *tag, size_t *out)
 {
@@ -121,16 +100,25 @@ static bool find_language(const struct catalog_set *set, const char *tag, size_t
 	return false;
 }
 
+/* What was logged before its registry was installed gets its words as soon as it is; and what is
+ * stored in a site's own language is put in English for who reads that. */
+static bool is_to_be_made(const struct event *event, const char *language)
+{
+	return event->resolved_by.step == STEP_NONE ||
+	       (event->language.len > 0 && !str_eq(event->language, str_of(language)) &&
+		language_is_english(language));
+}
+
 struct wording words_of(struct words *words, const struct entry *entry, const char *language)
 {
 	struct wording wording = stored(&entry->event);
 	size_t i;
 
 	refresh(words);
-	if (entry->event.message_id.len == 0 || !words->set)
+	if (!words->set)
 		return wording;
-	if (entry->event.resolved_by.step == STEP_NONE)
-		render(words, entry, &wording);
+	if (is_to_be_made(&entry->event, language))
+		resolve_words(words->set, entry->source, &entry->event, &words->message, &wording);
 	if (words->catalog_set && !language_is_english(language) &&
 	    find_language(words->catalog_set, language, &i))
 		translator_words(words->translator, words->set, words->catalog_set, i,

@@ -68,3 +68,32 @@ def test_a_shipped_language_is_complete():
                 assert message["Message"].strip() and message["Resolution"].strip(), (language, key)
                 found, wanted = (sorted(set(re.findall(r"%\d+", m["Message"]))) for m in (message, english[key]))
                 assert found == wanted, (language, file.name, key)
+
+
+def test_a_site_of_another_language(new_service):
+    """What is stored, and so searched, is in the site's language; a guest reads English."""
+    service = new_service(sets=["translations.default_language=de"]).start()
+    service.wait_ready()
+    stream = service.stream(subscribe={"type": "subscribe", "after": "live", "language": "ja"})
+    wait_for(lambda: stream.of("caught_up"), what="the stream live")
+    german, own = (json.loads((house.ROOT / path / "Power.json").read_text())["Messages"]["PowerSupplyFailed"]
+                   for path in ("translations/de", "registries/standard"))
+    assert service.post(event_body(MessageId="Power.1.2.PowerSupplyFailed", MessageArgs=["PSU 2"])).status_code == 200
+    assert service.post(event_body(MessageId="Contoso.1.7.Broken", MessageArgs=["x"])).status_code == 200
+    assert service.post(event_body(MessageId="Contoso.1.7.Said", Message="It broke.")).status_code == 200
+    service.wait_entries(3)
+
+    known, unknown, said = words(service, "")
+    assert known["Message"] == german["Message"].replace("%1", "PSU 2")
+    assert (known["Resolution"], known["language"]) == (german["Resolution"], "de")
+    assert unknown["Message"].startswith("Ereignis \u201eContoso.1.7.Broken\u201c kam ohne Text")
+    assert unknown["language"] == "de" and "language" not in said and said["Message"] == "It broke."
+    found = service.get(f"{ENTRIES}?$filter=contains(Message,'Kam%20ohne%20Text')").json()
+    assert [entry["MessageId"] for entry in found["Members"]] == ["Contoso.1.7.Broken"]
+    english = words(service, "en")
+    assert english[0]["Message"] == own["Message"].replace("%1", "PSU 2") and english[0]["language"] == "en"
+    assert english[1]["Message"].startswith("Event 'Contoso.1.7.Broken' came without text")
+    heard = stream.wait_events(3)
+    assert [e.get("language") for e in heard] == ["ja", "ja", None]
+    assert "Contoso.1.7.Broken" in heard[1]["Message"] and "\u30c6\u30ad\u30b9\u30c8" in heard[1]["Message"]
+    stream.close()

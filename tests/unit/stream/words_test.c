@@ -114,6 +114,43 @@ static void test_reload(void **state)
 	slot_free(slot);
 }
 
+/* A site that stores German words, and a guest who reads English. */
+static void test_stored_in_another_language(void **state)
+{
+	static const struct {
+		const char *id, *stored_in, *expect;
+	} rows[] = {
+		{ "Oven.1.0.TooHot", "de", "The oven is at 300 degrees." },
+		{ "Oven.1.0.TooHot", "en", "Gespeichert." },
+		{ "Oven.1.0.TooHot", "", "Gespeichert." }, /* the sender's own */
+		{ "Fridge.1.0.TooWarm", "de",
+		  "Event 'Fridge.1.0.TooWarm' came without text, and message registry 'Fridge' "
+		  "version 1.0 is not loaded: add the sender's message registry for 'Fridge' "
+		  "('rfevent registry add FILE'), or have it read from the sender ('rfevent "
+		  "registry fetch SOURCE')." },
+		{ "Fridge.1.0.TooWarm", "en", "Gespeichert." },
+	};
+	struct slot *slot = slot_new(load(), registry_set_slot_ref, registry_set_slot_unref);
+	struct words *words = words_new(slot, NULL, "de");
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct entry entry = { .seq = 1 };
+
+		entry.event.message_id = str_of(rows[i].id);
+		entry.event.message_args = args;
+		entry.event.n_message_args = ARRAY_LEN(args);
+		entry.event.has_message_args = true;
+		entry.event.message = STR("Gespeichert.");
+		entry.event.language = str_of(rows[i].stored_in);
+		entry.event.resolved_by.step = rows[i].id[0] == 'O' ? STEP_EXACT : STEP_NONE;
+		assert_true(str_eq(words_of(words, &entry, "en").message, str_of(rows[i].expect)));
+		assert_true(str_eq(words_of(words, &entry, "de").message, STR("Gespeichert.")) ||
+			    entry.event.resolved_by.step == STEP_NONE);
+	}
+	words_free(words);
+	slot_free(slot);
+}
+
 static void test_language(void **state)
 {
 	static const char *const wanted[] = { "", "de", "de-AT, en;q=0.5", "*", "en" };
@@ -129,6 +166,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_reload),
+		cmocka_unit_test(test_stored_in_another_language),
 		cmocka_unit_test(test_language),
 	};
 
