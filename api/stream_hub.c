@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/entry_cache.h"
 #include "api/frame.h"
 #include "api/stream_priv.h"
 #include "api/websocket_protocol.h"
@@ -32,6 +33,7 @@ struct stream_hub *stream_hub_new(const struct stream_hub_config *config)
 	hub->follower = follower_open(config->feed, hub->inbox);
 	hub->line_end = &hub->line;
 	hub->words = words_new(config->registries, config->catalogs, config->default_language);
+	hub->cache = entry_cache_new();
 	bounds = feed_bounds(config->feed);
 	hub->generation = bounds.generation;
 	hub->connected = bounds.connected;
@@ -62,6 +64,7 @@ void stream_hub_free(struct stream_hub *hub)
 		hub->gone = next;
 	}
 	words_free(hub->words);
+	entry_cache_free(hub->cache);
 	source_set_unref(hub->sources);
 	free(hub);
 }
@@ -102,6 +105,7 @@ struct audience *audience_get(struct stream_hub *hub, const char *language, stru
 	if (audience->next)
 		audience->next->link = &audience->next;
 	hub->audiences = audience;
+	hub->n_audiences++;
 	return audience;
 }
 
@@ -131,12 +135,36 @@ void audience_remove(struct subscriber *subscriber)
 	*audience->link = audience->next;
 	if (audience->next)
 		audience->next->link = audience->link;
+	audience->hub->n_audiences--;
 	filter_free(audience->filter);
 	free(audience);
 }
 
 /* --- writing events ----------------------------------------------------------------------------
  */
+
+/* The entry as JSON in the audience's language: once for all audiences of that language. */
+static void write_json(struct audience *audience, const struct entry *entry,
+		       const struct source *source, struct strbuf *out)
+{
+	struct stream_hub *hub = audience->hub;
+	bool shared = hub->n_audiences > 1;
+	struct str known = { NULL, 0 };
+	struct wording wording;
+	size_t before = out->len;
+
+	if (shared)
+		known = entry_cache_find(hub->cache, entry, audience->language);
+	if (known.p) {
+		strbuf_put(out, known);
+		return;
+	}
+	wording = words_of(hub->words, entry, audience->language);
+	entry_encode(out, entry, source, &wording);
+	if (shared && !out->failed)
+		entry_cache_keep(hub->cache, entry, audience->language,
+				 (struct str){ out->p + before, out->len - before });
+}
 
 /* Append one entry if it is for this audience. False when it is not (or cannot be shown). */
 static bool write_entry(struct audience *audience, const struct entry *entry, bool first,
@@ -145,15 +173,13 @@ static bool write_entry(struct audience *audience, const struct entry *entry, bo
 	struct stream_hub *hub = audience->hub;
 	const struct source *source =
 		hub->sources ? source_set_by_id(hub->sources, entry->source) : NULL;
-	struct wording wording;
 	size_t before = out->len;
 
 	if (!filter_match(audience->filter, entry, source))
 		return false;
 	if (!first)
 		strbuf_put_char(out, ',');
-	wording = words_of(hub->words, entry, audience->language);
-	entry_encode(out, entry, source, &wording);
+	write_json(audience, entry, source, out);
 	if (!out->failed)
 		return true;
 	log_warn("api", "event too large for the stream, left out", LOG_I("seq", entry->seq));
@@ -173,6 +199,7 @@ struct frame *audience_write(struct audience *audience, const struct entry_batch
 	if (!audience->events)
 		return NULL;
 	slot_refresh(hub->config.sources, &hub->sources, &hub->sources_version);
+	entry_cache_expect(hub->cache, hub->sources_version + words_version(hub->words));
 	frame_begin(&out, STREAM_EVENT_MAX_BYTES);
 	stream_events_head(&out, provisional);
 	for (i = 0;

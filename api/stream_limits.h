@@ -17,5 +17,7 @@
 #define STREAM_MAX_PAGES    256  /* held and asked for, all clients; others wait in line */
 #define STREAM_PAGE_HELD_S  5    /* then one that was not used up makes room for another */
 #define STREAM_SCAN_EVENTS  4096 /* looked at for one client before others have a turn */
+#define STREAM_CACHE_ENTRIES     2048 /* kept as JSON, all languages: what eight frames hold */
+#define STREAM_CACHE_ENTRY_BYTES 8192 /* longer ones are written for each audience */
 
 #endif

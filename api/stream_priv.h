@@ -15,6 +15,7 @@
 
 struct audience;
 struct entry_batch;
+struct entry_cache;
 struct filter;
 struct frame;
 struct words;
@@ -81,6 +82,8 @@ struct stream_hub {
 	struct mailbox *inbox;
 	struct follower *follower;
 	struct words *words;
+	struct entry_cache *cache; /* used while there are several audiences */
+	size_t n_audiences;
 	void *sources; /* own reference of the newest source set */
 	uint64_t sources_version;
 	struct subscriber *subscribers, *gone;

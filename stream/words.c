@@ -58,6 +58,12 @@ static void refresh(struct words *words)
 		slot_refresh(words->catalogs, &words->catalog_set, &words->catalog_version);
 }
 
+uint64_t words_version(struct words *words)
+{
+	refresh(words);
+	return words->set_version + words->catalog_version; /* both only grow */
+}
+
 static const char *keep_tag(struct words *words, const char *tag)
 {
 	size_t i = 0;

@@ -1,7 +1,6 @@
 /* Words: an entry's wording in a reader's language, made late.
  *
- * Rendered once per (event, language) for a thread's readers; the sender's own text is used for
- * the language it is in. Thread: each thread has its own.
+ * Thread: each thread has its own.
  */
 #ifndef STREAM_WORDS_H
 #define STREAM_WORDS_H
@@ -20,6 +19,8 @@ void words_free(struct words *words);
 /* The tag served for what a reader asks for ("de-AT, en;q=0.5" as in Accept-Language, or one
  * tag): lives as long as `words`. */
 const char *words_language(struct words *words, struct str wanted);
+/* Changes whenever other registries or translations are used from now on. */
+uint64_t words_version(struct words *words);
 /* Wording of `entry`, valid until the next call. */
 struct wording words_of(struct words *words, const struct entry *entry, const char *language);
 
