@@ -349,6 +349,73 @@ def test_keys_that_the_chart_writes_are_keys():
     assert {key for key in known if re.match(r"storage\.\w*url", key)} <= set(keys)
 
 
+# --- the image (which is not built here: that needs a container runtime) ----------------------------
+
+def libraries_of_programs():
+    """Debian packages of the libraries that the two programs are linked with."""
+    needed = set()
+    for program in ("rfeventd", "rfevent"):
+        listed = subprocess.run(["readelf", "-d", str(house.BUILD / program)], check=True,
+                                capture_output=True, text=True)
+        needed |= set(re.findall(r"\(NEEDED\).*\[(.+)\]", listed.stdout))
+    listed = subprocess.run(["ldconfig", "-p"], capture_output=True, text=True, check=True,
+                            env={"PATH": "/usr/sbin:/sbin:/usr/bin:/bin"}).stdout
+    # The first of a name is the loader's choice; others are for other machines.
+    paths = dict(reversed(re.findall(r"^\t(\S+) \(.*\) => (\S+)$", listed, re.M)))
+    packages = set()
+    for library in needed:
+        path = paths[library]
+        # Where /lib is a link, dpkg knows one of the two names.
+        tries = {path, os.path.realpath(path), os.path.realpath(path).replace("/usr/lib/", "/lib/", 1)}
+        found = subprocess.run(["dpkg", "-S", *tries], capture_output=True, text=True, check=False).stdout
+        packages.add(found.split(":")[0])
+    return packages
+
+
+def image_packages():
+    text = (house.ROOT / "Dockerfile").read_text()
+    listed = re.search(r"no-install-recommends \\\n((?:\t\t\S+ \\\n)+)", text)[1]
+    return set(listed.replace("\\", " ").split())
+
+
+def test_the_image_has_the_libraries_of_the_programs():
+    release = pathlib.Path("/etc/os-release").read_text()
+    if "VERSION_CODENAME=bookworm" not in release:
+        pytest.skip("the image is of Debian 12: elsewhere its packages have other names")
+    assert image_packages() == libraries_of_programs() - {"libc6"} | {"ca-certificates"}
+
+
+def test_the_image_follows_the_makefile():
+    """What building needs is the Makefile's word; each library there has its half in the image."""
+    text = (house.ROOT / "Dockerfile").read_text()
+    assert "RUN make deps\n" in text and "echo postgresql)" in text
+    makefile = (house.ROOT / "Makefile").read_text()
+    build = re.search(r"^DEPS_BUILD := ((?:.*\\\n)*.*)", makefile, re.M)[1].replace("\\\n", " ").split()
+    assert "postgresql" in build
+
+    def stem(package):
+        """libssl of libssl-dev and libssl3: a library's name, without API and ABI."""
+        name = re.sub(r"(-openssl)?-dev$", "", package)
+        return re.sub(r"-?[0-9][0-9.-]*$", "", name)
+    libraries = {stem(package) for package in build if package.endswith("-dev")} - {"libc"}
+    assert libraries == {stem(package) for package in image_packages()} - {"ca-certificates"}
+
+
+def test_chart_and_image_agree(rendered):
+    text = (house.ROOT / "Dockerfile").read_text()
+    security = rendered["single"].pod["securityContext"]
+    user = re.search(r"^USER (\d+):(\d+)$", text, re.M)
+    uid, gid = (int(re.search(rf"{word} (\d+)", text)[1]) for word in ("useradd --uid", "groupadd --gid"))
+    assert security["runAsUser"] == int(user[1]) == uid
+    assert security["fsGroup"] == security["runAsGroup"] == int(user[2]) == gid
+    assert f"VOLUME {STATE}\n" in text
+    exposed = set(map(int, re.search(r"^EXPOSE (.*)$", text, re.M)[1].split()))
+    assert exposed == {port["containerPort"] for port in rendered["single"].container["ports"]}
+    prefix = re.search(r"install DEPS=no PREFIX=(\S+)", text)[1]
+    assert f'ENTRYPOINT ["{prefix}/bin/rfeventd"]' in text
+    assert f"COPY --from=build /image{prefix} {prefix}\n" in text
+
+
 # --- rfeventd on what is rendered -------------------------------------------------------------------
 
 def kubelet_volume(folder, files):
