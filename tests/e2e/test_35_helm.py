@@ -51,7 +51,8 @@ def npm_install(folder):
         mark.write_bytes(lock)
         return None
     assert "EINTEGRITY" not in done.stderr and "EUSAGE" not in done.stderr, done.stderr
-    return f"npm: {done.stderr.strip()[-300:]}"
+    said = [line for line in done.stderr.splitlines() if re.match("npm (error|ERR!)", line)]
+    return " ".join(said[:4]) or f"npm ended with {done.returncode}"
 
 
 class Helm:
