@@ -220,7 +220,7 @@ static const char version_3[] =
 	"CREATE TRIGGER shared AFTER INSERT OR UPDATE OR DELETE ON source"
 	"  FOR EACH STATEMENT EXECUTE FUNCTION rfeventd_shared();"
 
-	/* owner: the zero uuid when nobody moves it. term: how often it changed hands. */
+	/* owner: the last one, who may still move it until leased_until. term: how many there were. */
 	"CREATE TABLE cursor ("
 	"  name text PRIMARY KEY,"
 	"  owner uuid NOT NULL, term bigint NOT NULL DEFAULT 0,"
