@@ -27,6 +27,7 @@ struct source {
 				   p NULL: none */
 	struct str site, rack, owner; /* p NULL: none */
 	enum source_state state;
+	bool is_declared; /* by this node's configuration */
 	int reply_status; /* 0: receiver.reply_status */
 	int64_t created_us;
 };

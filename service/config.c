@@ -155,6 +155,10 @@ const struct config_key config_keys[] = {
 	  AT(storage_keep_metric_reports_us), .initial = "1d", .min = HOUR_US, .max = 36500 * DAY_US,
 	  .help = "MetricReport deliveries are dropped after it" },
 
+	{ .name = "secrets.key_file", .type = CONFIG_TEXT, AT(secrets_key_file),
+	  .help = "file with the key that all replicas of a database share; one with another key "
+		  "does not start" },
+
 	{ .name = "registries.path", .type = CONFIG_LIST, AT(registries_path), .reload = true,
 	  .help = "folders with message registries, besides the shipped ones and state_dir/registries" },
 	{ .name = "translations.path", .type = CONFIG_LIST, AT(translations_path), .reload = true,

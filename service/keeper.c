@@ -1,11 +1,10 @@
 #include "service/keeper.h"
 
-#include <crypt.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/clock.h"
@@ -17,17 +16,17 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/metrics.h"
-#include "base/secrets.h"
 #include "base/slot.h"
 #include "event/source_set.h"
 #include "service/config.h"
+#include "service/first_start.h"
 #include "storage/snapshot.h"
 
-#define SECRET_CHARS 32		    /* 160 random bits */
 #define ENROLLED_MAX_ITEMS 65536    /* on their way to us; beyond, the next delivery tells again */
 #define FLUSH_EVERY_US 50000	    /* enrolments that follow each other are collected this long */
-#define SAVE_LOG_EVERY_US (60 * CLOCK_US_PER_S)
-#define SECRET_FILE_MAX_BYTES 4096
+/* How far behind the log the snapshot may be: a database that was set back by less goes unnoticed
+ * when we die at the same moment. A large snapshot is written less often. */
+#define SAVE_LOG_EVERY_US (2 * CLOCK_US_PER_S)
 
 struct enrolment {
 	struct mailbox_item item;
@@ -38,6 +37,10 @@ struct enrolment {
 struct keeper {
 	struct loop *loop;
 	char *path; /* of the snapshot */
+	char *password_path, *token_path;
+	char *key_fingerprint; /* NULL: no key */
+	bool token_is_said; /* by a person: the configuration, or a file that was changed */
+	bool current;	    /* nothing is in the database that we do not know */
 	struct snapshot snapshot; /* its sources array is ours: see `sources` */
 	struct arena *texts;	  /* of sources added since the snapshot was read */
 	struct source *sources;
@@ -49,66 +52,15 @@ struct keeper {
 	int64_t flushed_at_us, last_flush_us; /* when, and how long it took */
 	bool dirty;	       /* the set changed since it was published */
 
-	pthread_mutex_t mutex; /* the three below */
+	pthread_mutex_t mutex; /* those below */
 	struct uuid epoch;
-	int64_t oldest_seq, last_seq;
-	int64_t saved_seq;
+	int64_t oldest_seq, last_seq, gone_seq;
+	int64_t saved_seq, saved_gone_seq;
 };
 
 static void on_enrolled(struct mailbox_item *first, void *ctx);
 static void on_flush(struct loop_timer *timer);
 static void on_save_log(struct loop_timer *timer);
-
-/* --- secrets ---------------------------------------------------------------------------------- */
-
-/* The first line of `path`, or a fresh secret written to it. *out is new. */
-static int secret_file(const char *path, char **out, struct err *err)
-{
-	char *content = NULL, secret[SECRET_CHARS + 1], *line;
-	size_t n;
-	int r;
-
-	r = file_read(path, SECRET_FILE_MAX_BYTES, &content, &n, err);
-	if (r == 0) {
-		struct str first = { content, str_find_char((struct str){ content, n }, '\n') };
-
-		first = str_trim(first);
-		if (first.len > 0) {
-			*out = xstrndup(first);
-			free(content);
-			return 0;
-		}
-	} else if (r != -ENOENT) {
-		return r;
-	}
-	free(content);
-	secrets_token(secret, SECRET_CHARS);
-	line = xasprintf("%s\n", secret);
-	r = file_replace(path, str_of(line), 0600, err);
-	if (r == 0)
-		*out = xstrdup(secret);
-	secrets_wipe(line, strlen(line));
-	free(line);
-	secrets_wipe(secret, sizeof(secret));
-	return r;
-}
-
-/* crypt(3) form of `password` by the system's strongest hash; *out is new. */
-static int hash_password(const char *password, char **out, struct err *err)
-{
-	struct crypt_data *data = xcalloc(1, sizeof(*data));
-	char salt[CRYPT_GENSALT_OUTPUT_SIZE];
-	const char *hash = NULL;
-
-	if (crypt_gensalt_rn(NULL, 0, NULL, 0, salt, sizeof(salt)))
-		hash = crypt_r(password, salt, data);
-	if (hash && hash[0] != '*')
-		*out = xstrdup(hash);
-	else
-		hash = NULL;
-	free(data);
-	return hash ? 0 : err_set(err, -EIO, "cannot hash the admin password: %s", strerror(errno));
-}
 
 /* --- the list of sources ---------------------------------------------------------------------- */
 
@@ -135,7 +87,8 @@ static bool put(struct keeper *keeper, const struct source *source)
 	    str_eq(old->token, source->token) &&
 	    str_eq(old->certificate, source->certificate) && str_eq(old->site, source->site) &&
 	    str_eq(old->rack, source->rack) && str_eq(old->owner, source->owner) &&
-	    old->state == source->state && old->reply_status == source->reply_status)
+	    old->state == source->state && old->reply_status == source->reply_status &&
+	    old->is_declared == source->is_declared)
 		return false;
 	copy.name = own(keeper, copy.name);
 	copy.address = own(keeper, copy.address);
@@ -188,6 +141,7 @@ static bool put_configured(struct keeper *keeper, const struct config *config)
 			.rack = text_or_none(items[i].rack),
 			.owner = text_or_none(items[i].owner),
 			.state = SOURCE_CONFIGURED,
+			.is_declared = true,
 			.reply_status = (int)items[i].reply_status,
 			.created_us = clock_time_us(),
 		};
@@ -203,7 +157,7 @@ static void publish(struct keeper *keeper)
 	size_t n_of[3] = { 0 };
 
 	slot_put(keeper->slot, source_set_new(keeper->sources, keeper->n_sources,
-					      keeper->snapshot.enrolment_token, true));
+					      keeper->snapshot.enrolment_token, keeper->current));
 	for (size_t i = 0; i < keeper->n_sources; i++)
 		n_of[keeper->sources[i].state]++;
 	metric_set(METRIC_SOURCES, "enrolled", (double)n_of[SOURCE_ENROLLED]);
@@ -219,7 +173,9 @@ static int save(struct keeper *keeper, struct err *err)
 	snapshot.epoch = keeper->epoch;
 	snapshot.oldest_seq = keeper->oldest_seq;
 	snapshot.last_seq = keeper->last_seq;
+	snapshot.gone_seq = keeper->gone_seq;
 	keeper->saved_seq = keeper->last_seq;
+	keeper->saved_gone_seq = keeper->gone_seq;
 	pthread_mutex_unlock(&keeper->mutex);
 	snapshot.sources = keeper->sources;
 	snapshot.n_sources = keeper->n_sources;
@@ -260,82 +216,104 @@ static void flush_soon(struct keeper *keeper)
 			       since_us > every_us ? 0 : every_us - since_us);
 }
 
-static void on_save_log(struct loop_timer *timer)
+static bool log_has_moved(struct keeper *keeper)
 {
-	struct keeper *keeper = timer->ctx;
 	bool moved;
 
 	pthread_mutex_lock(&keeper->mutex);
-	moved = keeper->last_seq != keeper->saved_seq;
+	moved = keeper->last_seq != keeper->saved_seq || keeper->gone_seq != keeper->saved_gone_seq;
 	pthread_mutex_unlock(&keeper->mutex);
-	if (moved)
+	return moved;
+}
+
+static void on_save_log(struct loop_timer *timer)
+{
+	struct keeper *keeper = timer->ctx;
+	int64_t start_us = clock_monotonic_us(), every_us;
+
+	if (log_has_moved(keeper))
 		save_or_log(keeper);
-	loop_timer_set(keeper->loop, &keeper->save_log, SAVE_LOG_EVERY_US);
+	every_us = 100 * (clock_monotonic_us() - start_us);
+	loop_timer_set(keeper->loop, &keeper->save_log,
+		       every_us > SAVE_LOG_EVERY_US ? every_us : SAVE_LOG_EVERY_US);
 }
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
-/* Secrets and identity of a node that has none yet, or has lost its snapshot. */
-static int make_first(struct keeper *keeper, const char *password, struct err *err)
+/* Identity and secrets of a node that has none yet, or has lost its snapshot. */
+static int make_first(struct keeper *keeper, const struct config *config, char **token,
+		      struct err *err)
 {
-	struct snapshot *snapshot = &keeper->snapshot;
+	const struct first_start first = { .state_dir = config->state_dir,
+					   .url = config->storage_url,
+					   .node = uuid_v4(),
+					   .key_file = config->secrets_key_file,
+					   .key_fingerprint = keeper->key_fingerprint };
 	char *hash = NULL;
-	int r = hash_password(password, &hash, err);
+	int r = first_start(&first, &hash, token, err);
 
 	if (r < 0)
 		return r;
-	*snapshot = (struct snapshot){ .node = uuid_v4() };
-	snapshot->arena = arena_new(1 << 20);
-	snapshot->admin_hash = arena_copy(snapshot->arena, str_of(hash));
+	keeper->snapshot = (struct snapshot){ .node = first.node, .arena = arena_new(1 << 20) };
+	keeper->snapshot.admin_hash = arena_copy(keeper->snapshot.arena, str_of(hash));
 	free(hash);
 	return 0;
 }
 
+static int write_token(struct keeper *keeper, const char *token, struct err *err)
+{
+	char *line = xasprintf("%s\n", token);
+	int r = file_replace(keeper->token_path, str_of(line), 0600, err);
+
+	free(line);
+	return r;
+}
+
+/* Snapshot and token, whatever of them there is. */
+static int load_secrets(struct keeper *keeper, const struct config *config, bool *is_first,
+			struct err *err)
+{
+	char *token = config->receiver_enrolment_token ? xstrdup(config->receiver_enrolment_token)
+						       : NULL;
+	int r = snapshot_load(keeper->path, &keeper->snapshot, err);
+
+	keeper->token_is_said = token != NULL;
+	*is_first = r == -ENOENT;
+	if (*is_first)
+		r = make_first(keeper, config, &token, err);
+	else if (r == 0 && !token) {
+		r = secret_file(keeper->token_path, &token, err);
+		keeper->token_is_said =
+			r == 0 && keeper->snapshot.enrolment_token.p &&
+			!str_eq(str_of(token), keeper->snapshot.enrolment_token);
+	}
+	if (r == 0)
+		r = write_token(keeper, token, err);
+	if (r == 0)
+		keeper->snapshot.enrolment_token = arena_copy(keeper->texts, str_of(token));
+	free(token);
+	return r;
+}
+
 static int load(struct keeper *keeper, const struct config *config, struct err *err)
 {
-	char *token_path = xasprintf("%s/enrolment-token", config->state_dir);
-	char *password_path = xasprintf("%s/admin-password", config->state_dir);
-	char *token = NULL, *password = NULL;
-	bool is_first;
-	int r;
+	bool is_first = false;
+	int r = 0;
 
-	r = snapshot_load(keeper->path, &keeper->snapshot, err);
-	is_first = r == -ENOENT;
-	if (is_first) {
-		r = secret_file(password_path, &password, err);
-		if (r == 0)
-			r = make_first(keeper, password, err);
-	}
+	if (config->secrets_key_file)
+		r = key_fingerprint(config->secrets_key_file, &keeper->key_fingerprint, err);
+	if (r == 0)
+		r = load_secrets(keeper, config, &is_first, err);
 	if (r < 0)
-		goto out;
-	if (config->receiver_enrolment_token) {
-		token = xstrdup(config->receiver_enrolment_token);
-		char *line = xasprintf("%s\n", token);
-		r = file_replace(token_path, str_of(line), 0600, err);
-		free(line);
-	} else {
-		r = secret_file(token_path, &token, err);
-	}
-	if (r < 0)
-		goto out;
-	keeper->snapshot.enrolment_token = arena_copy(keeper->texts, str_of(token));
+		return r;
 	for (size_t i = 0; i < keeper->snapshot.n_sources; i++)
 		put(keeper, &keeper->snapshot.sources[i]);
 	keeper->epoch = keeper->snapshot.epoch;
 	keeper->oldest_seq = keeper->snapshot.oldest_seq;
 	keeper->last_seq = keeper->saved_seq = keeper->snapshot.last_seq;
+	keeper->gone_seq = keeper->saved_gone_seq = keeper->snapshot.gone_seq;
 	if (put_configured(keeper, config) || is_first)
 		r = save(keeper, err);
-	if (is_first && r == 0)
-		log_info("service", "first start: secrets made", LOG_T("password_file", password_path),
-			 LOG_T("enrolment_token_file", token_path));
-out:
-	if (password)
-		secrets_wipe(password, strlen(password));
-	free(password);
-	free(token);
-	free(password_path);
-	free(token_path);
 	return r;
 }
 
@@ -347,6 +325,8 @@ int keeper_open(const struct config *config, struct loop *loop, struct keeper **
 
 	keeper->loop = loop;
 	keeper->path = xasprintf("%s/snapshot", config->state_dir);
+	keeper->password_path = xasprintf("%s/admin-password", config->state_dir);
+	keeper->token_path = xasprintf("%s/enrolment-token", config->state_dir);
 	keeper->texts = arena_new(SIZE_MAX);
 	keeper->by_id = map_new(1024);
 	keeper->slot = slot_new(NULL, source_set_slot_ref, source_set_slot_unref);
@@ -382,7 +362,7 @@ void keeper_close(struct keeper *keeper)
 	on_enrolled(mailbox_take(keeper->inbox), keeper);
 	loop_timer_cancel(keeper->loop, &keeper->flush);
 	loop_timer_cancel(keeper->loop, &keeper->save_log);
-	if (keeper->dirty || keeper->last_seq != keeper->saved_seq)
+	if (keeper->dirty || log_has_moved(keeper))
 		save_or_log(keeper);
 	mailbox_free(keeper->inbox);
 	slot_free(keeper->slot);
@@ -392,6 +372,9 @@ void keeper_close(struct keeper *keeper)
 	pthread_mutex_destroy(&keeper->mutex);
 	free(keeper->sources);
 	free(keeper->path);
+	free(keeper->password_path);
+	free(keeper->token_path);
+	free(keeper->key_fingerprint);
 	free(keeper);
 }
 
@@ -472,4 +455,70 @@ void keeper_log_seen(struct keeper *keeper, struct uuid epoch, int64_t oldest_se
 	keeper->oldest_seq = oldest_seq;
 	keeper->last_seq = last_seq;
 	pthread_mutex_unlock(&keeper->mutex);
+}
+
+/* --- what other replicas say -------------------------------------------------------------------
+ */
+
+const char *keeper_key_fingerprint(const struct keeper *keeper)
+{
+	return keeper->key_fingerprint;
+}
+
+bool keeper_token_is_said(const struct keeper *keeper)
+{
+	return keeper->token_is_said;
+}
+
+void keeper_set_current(struct keeper *keeper, bool current)
+{
+	if (keeper->current == current)
+		return;
+	keeper->current = current;
+	publish(keeper);
+}
+
+void keeper_learn_sources(struct keeper *keeper, const struct source *sources, size_t n)
+{
+	bool changed = false;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct source *known = find(keeper, sources[i].id);
+
+		/* The configuration here has the last word on what it declares. */
+		if (!known || !known->is_declared)
+			changed |= put(keeper, &sources[i]);
+	}
+	if (changed)
+		flush_soon(keeper);
+}
+
+void keeper_learn_token(struct keeper *keeper, struct str token)
+{
+	struct str own_token = arena_copy(keeper->texts, token);
+	char *text = xstrndup(token);
+	struct err err;
+
+	if (!str_eq(token, keeper->snapshot.enrolment_token)) {
+		log_info("service", "the enrolment token of the other replicas holds",
+			 LOG_T("file", keeper->token_path));
+		keeper->snapshot.enrolment_token = own_token;
+		if (write_token(keeper, text, &err) < 0)
+			log_error("service", "enrolment token not written", LOG_T("err", err.text));
+		flush_soon(keeper);
+	}
+	free(text);
+}
+
+void keeper_learn_admin(struct keeper *keeper, struct str hash)
+{
+	if (str_eq(hash, keeper->snapshot.admin_hash))
+		return;
+	log_warn("service",
+		 "another replica made the admin account: this node's password ends with the next "
+		 "start",
+		 LOG_T("file", keeper->password_path));
+	keeper->snapshot.admin_hash = arena_copy(keeper->texts, hash);
+	unlink(keeper->password_path);
+	flush_soon(keeper);
 }

@@ -3,7 +3,7 @@
  * Makes the secrets at first start, adds sources that enrol (a worker tells, through a mailbox),
  * lays those of the configuration and of the database over them, publishes each new source set and
  * writes it to disk. Changes are collected, so that a storm of enrolments costs few writes.
- * Thread: main's loop; keeper_enrolled() and keeper_log_seen() from any.
+ * Thread: main's loop; keeper_enrolled(), keeper_log_seen() and keeper_gone() from any.
  */
 #ifndef SERVICE_KEEPER_H
 #define SERVICE_KEEPER_H
@@ -42,5 +42,16 @@ void keeper_reconfigure(struct keeper *keeper, const struct config *config);
 void keeper_enrolled(void *keeper, const struct source *source); /* the receiver's enrolled_fn */
 void keeper_log_seen(struct keeper *keeper, struct uuid epoch, int64_t oldest_seq,
 		     int64_t last_seq);
+
+/* --- what replicas share; see service/shared_watch.h --- */
+const char *keeper_key_fingerprint(const struct keeper *keeper); /* NULL: no secrets.key_file */
+/* Whether a person chose the enrolment token: then it holds for the other replicas too. */
+bool keeper_token_is_said(const struct keeper *keeper);
+/* Whether the database holds no source that is not known here. Until then a delivery with an
+ * unknown token is taken unverified. */
+void keeper_set_current(struct keeper *keeper, bool current);
+void keeper_learn_sources(struct keeper *keeper, const struct source *sources, size_t n);
+void keeper_learn_token(struct keeper *keeper, struct str token);
+void keeper_learn_admin(struct keeper *keeper, struct str hash);
 
 #endif

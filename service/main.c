@@ -197,8 +197,10 @@ static int serve(struct service *service, struct err *err)
 		r = pipeline_start(config, service->loop, &service->pipeline, err);
 	if (r == 0)
 		r = env_file_write(config, err);
-	if (r == 0)
+	if (r == 0) {
 		loop_run(service->loop);
+		r = pipeline_verdict(service->pipeline, err);
+	}
 	pipeline_stop(service->pipeline);
 	if (service->signals.fd > 0) {
 		loop_fd_remove(service->loop, &service->signals);

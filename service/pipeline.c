@@ -22,6 +22,7 @@
 #include "service/doors.h"
 #include "service/keeper.h"
 #include "service/registry_loader.h"
+#include "service/shared_watch.h"
 #include "storage/journal.h"
 #include "storage/journal_thread.h"
 #include "storage/loader.h"
@@ -48,6 +49,7 @@ struct pipeline {
 	struct doors doors;
 	char *journal_dir, *url, *node, *default_language;
 	struct private_pg *private_pg;
+	struct shared_watch *shared_watch;
 	struct registry_loader *registries;
 	struct registry_watch *registry_watch;
 	struct registry_fetcher *registry_fetcher;
@@ -354,6 +356,20 @@ static int start_api(struct pipeline *pipeline, const struct config *config, str
 	return api_start(&api, &pipeline->api, err);
 }
 
+static int start_shared(struct pipeline *pipeline, const struct config *config, struct loop *loop,
+			struct err *err)
+{
+	const struct shared_watch_config watch = {
+		.url = config->storage_direct_url ? config->storage_direct_url : pipeline->url,
+		.is_private = !config->storage_url,
+		.keeper = pipeline->keeper,
+		.key_file = config->secrets_key_file,
+		.loop = loop,
+	};
+
+	return shared_watch_start(&watch, &pipeline->shared_watch, err);
+}
+
 int pipeline_start(const struct config *config, struct loop *loop, struct pipeline **out,
 		   struct err *err)
 {
@@ -376,6 +392,8 @@ int pipeline_start(const struct config *config, struct loop *loop, struct pipeli
 	if (r == 0)
 		r = start_intake(pipeline, config, err);
 	if (r == 0)
+		r = start_shared(pipeline, config, loop, err);
+	if (r == 0)
 		log_info("service", "receiver listens");
 	if (r == 0)
 		r = start_api(pipeline, config, err);
@@ -386,6 +404,11 @@ int pipeline_start(const struct config *config, struct loop *loop, struct pipeli
 	log_info("service", "operators' door listens");
 	*out = pipeline;
 	return 0;
+}
+
+int pipeline_verdict(const struct pipeline *pipeline, struct err *err)
+{
+	return shared_watch_verdict(pipeline->shared_watch, err);
 }
 
 void pipeline_reload(struct pipeline *pipeline, const struct config *config)
@@ -426,6 +449,7 @@ void pipeline_stop(struct pipeline *pipeline)
 	registry_fetcher_stop(pipeline->registry_fetcher);
 	registry_watch_stop(pipeline->registry_watch);
 	registry_loader_stop(pipeline->registries);
+	shared_watch_stop(pipeline->shared_watch);
 	private_pg_stop(pipeline->private_pg, STOP_POSTGRES_MS);
 	keeper_close(pipeline->keeper);
 	guard_close();

@@ -19,6 +19,8 @@ struct pipeline;
  * may come later), receiver; then the registries are read and the operators' door opens. */
 int pipeline_start(const struct config *config, struct loop *loop, struct pipeline **out,
 		   struct err *err);
+/* After the main loop ended: why by itself, as a negative errno with words; 0: it was told to. */
+int pipeline_verdict(const struct pipeline *pipeline, struct err *err);
 /* SIGHUP: sources, certificates, registries. What cannot be read keeps its old state, and is
  * logged. */
 void pipeline_reload(struct pipeline *pipeline, const struct config *config);

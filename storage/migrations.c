@@ -197,5 +197,51 @@ static const char version_2[] =
 	"EXCEPTION WHEN feature_not_supported OR invalid_parameter_value THEN NULL;"
 	"END $$;";
 
-const char *const migrations[] = { version_1, version_2 };
+/* Version 3.
+ *
+ * What replicas share beside the log: single facts, sources with the certificate they show, and
+ * cursors that outlive who moves them. Whoever changes a fact or a source wakes every replica.
+ * journal_segment.seq: the log's last seq when the position moved, so that a node knows up to where
+ * the log can be written again from the segments that it still has.
+ */
+static const char version_3[] =
+	"CREATE TABLE shared_fact ("
+	"  name text PRIMARY KEY, value text NOT NULL,"
+	"  node uuid NOT NULL," /* who wrote it */
+	"  changed timestamptz NOT NULL DEFAULT now());"
+
+	"ALTER TABLE source ADD COLUMN certificate text;"
+	"CREATE INDEX source_changed ON source (changed);"
+
+	"CREATE FUNCTION rfeventd_shared() RETURNS trigger LANGUAGE plpgsql AS $$"
+	" BEGIN PERFORM pg_notify('rfeventd_shared', ''); RETURN NULL; END $$;"
+	"CREATE TRIGGER shared AFTER INSERT OR UPDATE OR DELETE ON shared_fact"
+	"  FOR EACH STATEMENT EXECUTE FUNCTION rfeventd_shared();"
+	"CREATE TRIGGER shared AFTER INSERT OR UPDATE OR DELETE ON source"
+	"  FOR EACH STATEMENT EXECUTE FUNCTION rfeventd_shared();"
+
+	/* owner: the last one, who may still move it until leased_until. term: how many there were. */
+	"CREATE TABLE cursor ("
+	"  name text PRIMARY KEY,"
+	"  owner uuid NOT NULL, term bigint NOT NULL DEFAULT 0,"
+	"  leased_until timestamptz NOT NULL,"
+	"  epoch uuid NOT NULL, seq bigint NOT NULL,"
+	"  changed timestamptz NOT NULL DEFAULT now()"
+	") WITH (fillfactor = 50);"
+
+	"ALTER TABLE journal_segment ADD COLUMN seq bigint NOT NULL DEFAULT 0;"
+	"CREATE FUNCTION rfeventd_segment_seq() RETURNS trigger LANGUAGE plpgsql AS $$"
+	" BEGIN SELECT seq INTO NEW.seq FROM counter; RETURN NEW; END $$;"
+	"CREATE TRIGGER seq BEFORE INSERT OR UPDATE ON journal_segment"
+	"  FOR EACH ROW EXECUTE FUNCTION rfeventd_segment_seq();"
+
+	/* An epoch begins where the log of the one before it was found to end. */
+	"ALTER TABLE meta ADD COLUMN previous uuid, ADD COLUMN base_seq bigint NOT NULL DEFAULT 0;"
+	/* Seqs that were given to events nobody has any more. */
+	"CREATE TABLE log_gap ("
+	"  from_seq bigint PRIMARY KEY, to_seq bigint NOT NULL,"
+	"  epoch uuid NOT NULL, node text NOT NULL,"
+	"  found timestamptz NOT NULL DEFAULT now());";
+
+const char *const migrations[] = { version_1, version_2, version_3 };
 const size_t n_migrations = ARRAY_LEN(migrations);

@@ -6,8 +6,11 @@
  *	seq <oldest> <last>
  *	enrolment-token <text>
  *	admin-hash <text>
+ *	gone <seq>	when there is one
  *	source <uuid> <state> <reply status> <created_us> <name> <address> <token> <site> <rack>
- *<owner> … end <number of sources> <CRC32C of everything before it, 8 hex digits>
+ *	 <owner> [<certificate>]
+ *	…
+ *	end <number of sources> <CRC32C of everything before it, 8 hex digits>
  *
  * A text is percent-escaped; "-" stands for none and "%" for an empty one. Thread: any.
  */
@@ -91,6 +94,8 @@ static void put_source(struct strbuf *out, const struct source *source)
 	put_text(out, source->site);
 	put_text(out, source->rack);
 	put_text(out, source->owner);
+	if (source->certificate.p)
+		put_text(out, source->certificate);
 	strbuf_put_char(out, '\n');
 }
 
@@ -107,6 +112,11 @@ static void put_facts(struct strbuf *out, const struct snapshot *snapshot)
 	put_text(out, snapshot->enrolment_token);
 	strbuf_put_text(out, "\nadmin-hash");
 	put_text(out, snapshot->admin_hash);
+	strbuf_put_char(out, '\n');
+	if (snapshot->gone_seq == 0)
+		return;
+	strbuf_put_text(out, "gone");
+	put_number(out, snapshot->gone_seq);
 	strbuf_put_char(out, '\n');
 }
 
@@ -245,6 +255,8 @@ static void take_source(struct scan *scan, struct source *source)
 	source->site = take_text(scan);
 	source->rack = take_text(scan);
 	source->owner = take_text(scan);
+	if (scan->at < scan->end && *scan->at == ' ')
+		source->certificate = take_text(scan);
 	take(scan, STR("\n"));
 }
 
@@ -261,6 +273,11 @@ static void take_facts(struct scan *scan, struct snapshot *out)
 	out->enrolment_token = take_text(scan);
 	take(scan, STR("\nadmin-hash"));
 	out->admin_hash = take_text(scan);
+	take(scan, STR("\n"));
+	if (scan->bad || scan->at == scan->end || *scan->at != 'g')
+		return;
+	take(scan, STR("gone"));
+	out->gone_seq = take_number(scan, 0, INT64_MAX);
 	take(scan, STR("\n"));
 }
 

@@ -21,6 +21,7 @@ struct snapshot {
 	struct uuid node;    /* this replica's identity */
 	struct uuid epoch;   /* zero: never seen a log */
 	int64_t oldest_seq, last_seq;
+	int64_t gone_seq; /* up to here the journal segments with this node's events may be gone */
 	struct str enrolment_token;
 	struct str admin_hash; /* crypt(3) form */
 	struct source *sources;

@@ -12,7 +12,20 @@
 
 #define AT_ONCE 2000 /* sources of one statement */
 
-enum { IDS, NAMES, ADDRESSES, TOKENS, SITES, RACKS, OWNERS, STATES, STATUSES, CREATED, N_COLUMNS };
+enum {
+	IDS,
+	NAMES,
+	ADDRESSES,
+	TOKENS,
+	CERTIFICATES,
+	SITES,
+	RACKS,
+	OWNERS,
+	STATES,
+	STATUSES,
+	CREATED,
+	N_COLUMNS
+};
 
 /* The columns of a statement, side by side. */
 struct columns {
@@ -46,6 +59,7 @@ static void columns_put(struct columns *c, const struct source *source)
 	array_text_put(&c->arrays[NAMES], source->name.p ? source->name : STR(""));
 	array_text_put(&c->arrays[ADDRESSES], source->address);
 	array_text_put(&c->arrays[TOKENS], source->token);
+	array_text_put(&c->arrays[CERTIFICATES], source->certificate);
 	array_text_put(&c->arrays[SITES], source->site);
 	array_text_put(&c->arrays[RACKS], source->rack);
 	array_text_put(&c->arrays[OWNERS], source->owner);
@@ -57,22 +71,23 @@ static void columns_put(struct columns *c, const struct source *source)
 
 /* By id, so that replicas that write the same ones wait for each other and not in a ring. */
 #define INSERT                                                                                     \
-	"INSERT INTO source AS s (id, name, address, token, site, rack, owner, state,"             \
-	" reply_status, created) SELECT id, name, address, token, site, rack, owner, state,"       \
-	" reply_status, timestamptz 'epoch' + created * interval '1 microsecond'"                  \
+	"INSERT INTO source AS s (id, name, address, token, certificate, site, rack, owner,"       \
+	" state, reply_status, created) SELECT id, name, address, token, certificate, site, rack," \
+	" owner, state, reply_status, timestamptz 'epoch' + created * interval '1 microsecond'"    \
 	" FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],"     \
-	" $7::text[], $8::smallint[], $9::int[], $10::bigint[]) AS t (id, name, address, token,"   \
-	" site, rack, owner, state, reply_status, created) ORDER BY id ON CONFLICT (id) DO "
+	" $7::text[], $8::text[], $9::smallint[], $10::int[], $11::bigint[]) AS t (id, name,"      \
+	" address, token, certificate, site, rack, owner, state, reply_status, created)"           \
+	" ORDER BY id ON CONFLICT (id) DO "
+
+#define FACTS(row)                                                                                 \
+	row ".name, " row ".address, " row ".token, " row ".certificate, " row ".site, " row       \
+	    ".rack, " row ".owner, " row ".state, " row ".reply_status"
 
 static const char insert_sql[] = INSERT "NOTHING";
 static const char write_sql[] = INSERT
-	"UPDATE SET name = excluded.name, address = excluded.address, token = excluded.token,"
-	" site = excluded.site, rack = excluded.rack, owner = excluded.owner, state = "
-	"excluded.state,"
-	" reply_status = excluded.reply_status, changed = now()"
-	" WHERE (s.name, s.address, s.token, s.site, s.rack, s.owner, s.state, s.reply_status)"
-	" IS DISTINCT FROM (excluded.name, excluded.address, excluded.token, excluded.site,"
-	" excluded.rack, excluded.owner, excluded.state, excluded.reply_status)";
+	"UPDATE SET (name, address, token, certificate, site, rack, owner, state, reply_status,"
+	" changed) = (" FACTS("excluded") ", now())"
+	" WHERE (" FACTS("s") ") IS DISTINCT FROM (" FACTS("excluded") ")";
 
 static int columns_send(struct columns *c, struct db *db, const char *sql, struct err *err)
 {
@@ -96,32 +111,46 @@ static int columns_send(struct columns *c, struct db *db, const char *sql, struc
 static bool is_same(const struct source *a, const struct source *b)
 {
 	return str_eq(a->name, b->name) && str_eq(a->address, b->address) &&
-	       str_eq(a->token, b->token) && str_eq(a->site, b->site) && str_eq(a->rack, b->rack) &&
-	       str_eq(a->owner, b->owner) && a->state == b->state &&
-	       a->reply_status == b->reply_status;
+	       str_eq(a->token, b->token) && str_eq(a->certificate, b->certificate) &&
+	       str_eq(a->site, b->site) && str_eq(a->rack, b->rack) && str_eq(a->owner, b->owner) &&
+	       a->state == b->state && a->reply_status == b->reply_status &&
+	       a->is_declared == b->is_declared;
+}
+
+/* What the configuration declares is written over the row; of the rest the row may know more. */
+static int put_and_send(struct columns columns[2], struct db *db, const struct source *source,
+			struct err *err)
+{
+	struct columns *c = &columns[source->is_declared];
+
+	columns_put(c, source);
+	if (c->n < AT_ONCE)
+		return 0;
+	return columns_send(c, db, source->is_declared ? write_sql : insert_sql, err);
 }
 
 int sources_write(struct db *db, const struct source_set *set, const struct source_set *before,
 		  struct id_set *known, struct err *err)
 {
-	struct columns columns;
+	struct columns columns[2];
 	int r = 0;
 
-	columns_init(&columns);
+	columns_init(&columns[0]);
+	columns_init(&columns[1]);
 	for (size_t i = 0; i < source_set_count(set) && r == 0; i++) {
 		const struct source *source = source_set_at(set, i);
 		const struct source *old = before ? source_set_by_id(before, source->id) : NULL;
 
 		id_set_add(known, source->id);
-		if (old && is_same(old, source))
-			continue;
-		columns_put(&columns, source);
-		if (columns.n == AT_ONCE)
-			r = columns_send(&columns, db, write_sql, err);
+		if (!old || !is_same(old, source))
+			r = put_and_send(columns, db, source, err);
 	}
 	if (r == 0)
-		r = columns_send(&columns, db, write_sql, err);
-	columns_fini(&columns);
+		r = columns_send(&columns[0], db, insert_sql, err);
+	if (r == 0)
+		r = columns_send(&columns[1], db, write_sql, err);
+	columns_fini(&columns[0]);
+	columns_fini(&columns[1]);
 	return r;
 }
 

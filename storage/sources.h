@@ -1,4 +1,5 @@
-/* Sources in the database: the table `source` follows the snapshot of the node.
+/* Sources in the database: the table `source` gets what this node knows. How the node learns what
+ * other replicas wrote is in storage/shared.h.
  *
  * Private to storage/. Thread: the loader.
  */
@@ -17,7 +18,8 @@ struct source;
 struct source_set;
 
 /* Write what `set` has and `before` (NULL: nothing) has not, or has otherwise. Ids that are known
- * to be in the table afterwards are added to `known`. */
+ * to be in the table afterwards are added to `known`. A row that is there is changed by a source that
+ * this node's configuration declares, and by no other. */
 int sources_write(struct db *db, const struct source_set *set, const struct source_set *before,
 		  struct id_set *known, struct err *err);
 /* Insert the ones that are not there; those that are stay as they are. */

@@ -38,6 +38,7 @@ static struct source odd_source(void)
 				.name = STR("rack 7\nnode % 12\x7f"),
 				.address = STR("fe80::1"),
 				.token = { NULL, 0 },
+				.certificate = STR("bmc 7.example"),
 				.site = STR(""),
 				.rack = STR("-"),
 				.owner = STR("%"),
@@ -55,7 +56,7 @@ static void assert_same(struct str a, struct str b)
 static void test_there_and_back(void **state)
 {
 	struct source source = odd_source();
-	struct snapshot saved = { .node = uuid_v4(), .epoch = uuid_v4(), .oldest_seq = 3,
+	struct snapshot saved = { .node = uuid_v4(), .epoch = uuid_v4(), .oldest_seq = 3, .gone_seq = 2,
 				  .last_seq = INT64_MAX, .enrolment_token = STR("abcdefgh"),
 				  .admin_hash = STR("$y$j9T$abc/./$x"), .sources = &source,
 				  .n_sources = 1 };
@@ -70,6 +71,7 @@ static void test_there_and_back(void **state)
 	assert_true(uuid_eq(loaded.node, saved.node) && uuid_eq(loaded.epoch, saved.epoch));
 	assert_int_equal(loaded.oldest_seq, 3);
 	assert_true(loaded.last_seq == INT64_MAX);
+	assert_int_equal(loaded.gone_seq, 2);
 	assert_same(loaded.enrolment_token, saved.enrolment_token);
 	assert_same(loaded.admin_hash, saved.admin_hash);
 	assert_int_equal(loaded.n_sources, 1);
@@ -77,6 +79,7 @@ static void test_there_and_back(void **state)
 	assert_same(loaded.sources[0].name, source.name);
 	assert_same(loaded.sources[0].address, source.address);
 	assert_same(loaded.sources[0].token, source.token);
+	assert_same(loaded.sources[0].certificate, source.certificate);
 	assert_same(loaded.sources[0].site, source.site);
 	assert_same(loaded.sources[0].rack, source.rack);
 	assert_same(loaded.sources[0].owner, source.owner);
