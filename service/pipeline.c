@@ -26,6 +26,7 @@
 #include "storage/loader.h"
 #include "storage/private_pg.h"
 #include "storage/query_pool.h"
+#include "storage/upkeep.h"
 #include "stream/feed.h"
 #include "subscribe/registry_fetcher.h"
 #include "subscribe/registry_watch.h"
@@ -52,6 +53,7 @@ struct pipeline {
 	struct journal *journal;
 	struct feed *feed;
 	struct loader *loader;
+	struct upkeep *upkeep;
 	struct journal_thread *journal_thread;
 	struct receiver *receiver;
 	struct query_pool *pool, *writes;
@@ -261,8 +263,6 @@ static int start_log(struct pipeline *pipeline, const struct config *config, str
 		.on_connected = on_connected,
 		.on_connected_ctx = pipeline,
 		.repeat_window_us = config->receiver_repeat_window_us,
-		.keep_events_us = config->storage_keep_events_us,
-		.keep_metric_reports_us = config->storage_keep_metric_reports_us,
 	};
 	int r;
 
@@ -273,6 +273,20 @@ static int start_log(struct pipeline *pipeline, const struct config *config, str
 	if (r == 0)
 		r = loader_start(&loader, &pipeline->loader, err);
 	return r;
+}
+
+static int start_upkeep(struct pipeline *pipeline, const struct config *config, struct err *err)
+{
+	const struct upkeep_config upkeep = {
+		.url = config->storage_direct_url ? config->storage_direct_url : pipeline->url,
+		.node = pipeline->node,
+		.journal = pipeline->journal,
+		.keep_events_us = config->storage_keep_events_us,
+		.keep_metric_reports_us = config->storage_keep_metric_reports_us,
+		.repeat_window_us = config->receiver_repeat_window_us,
+	};
+
+	return upkeep_start(&upkeep, &pipeline->upkeep, err);
 }
 
 static int start_intake(struct pipeline *pipeline, const struct config *config, struct err *err)
@@ -366,6 +380,8 @@ int pipeline_start(const struct config *config, struct loop *loop, struct pipeli
 	if (r == 0)
 		r = start_log(pipeline, config, err);
 	if (r == 0)
+		r = start_upkeep(pipeline, config, err);
+	if (r == 0)
 		r = start_intake(pipeline, config, err);
 	if (r == 0)
 		log_info("service", "receiver listens");
@@ -401,6 +417,7 @@ void pipeline_stop(struct pipeline *pipeline)
 		receiver_drain(pipeline->receiver);
 		receiver_stop(pipeline->receiver, STOP_RECEIVER_MS);
 	}
+	upkeep_stop(pipeline->upkeep);
 	journal_thread_stop(pipeline->journal_thread);
 	/* What is not in the log by then is in the journal, and the next start loads it. */
 	if (pipeline->loader && loader_is_connected(pipeline->loader))
