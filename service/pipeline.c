@@ -45,7 +45,7 @@
 struct pipeline {
 	struct keeper *keeper;
 	struct doors doors;
-	char *journal_dir, *url, *node, *default_language;
+	char *journal_dir, *data_dir, *url, *node, *default_language;
 	struct private_pg *private_pg;
 	struct registry_loader *registries;
 	struct registry_watch *registry_watch;
@@ -194,6 +194,8 @@ static int start_database(struct pipeline *pipeline, const struct config *config
 	const struct private_pg_config private_pg = { .state_dir = config->state_dir };
 	int r = 0;
 
+	if (!config->storage_url)
+		pipeline->data_dir = xasprintf("%s/postgresql", config->state_dir);
 	if (!config->storage_url)
 		r = private_pg_start(&private_pg, &pipeline->private_pg, err);
 	if (r == 0)
@@ -355,6 +357,10 @@ static int start_api(struct pipeline *pipeline, const struct config *config, str
 		return r;
 	api.pool = pipeline->pool;
 	api.writes = pipeline->writes;
+	api.data_dir = pipeline->data_dir;
+	api.keep_events_us = config->storage_keep_events_us;
+	api.prepare = prepare_on_loader;
+	api.prepare_ctx = pipeline;
 	api.registry_mirror = pipeline->registry_mirror;
 	api.fetcher = pipeline->registry_fetcher;
 	metrics_on_scrape(on_scrape, pipeline);
@@ -441,6 +447,7 @@ void pipeline_stop(struct pipeline *pipeline)
 	journal_close(pipeline->journal); /* and with it the lock on the state */
 	doors_fini(&pipeline->doors);
 	free(pipeline->journal_dir);
+	free(pipeline->data_dir);
 	free(pipeline->url);
 	free(pipeline->node);
 	free(pipeline->registry_mirror);
