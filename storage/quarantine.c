@@ -165,6 +165,16 @@ static bool is_record(const struct quarantined *row)
 	return row->id.idx >= 0 && !str_eq(row->reason, STR(LOAD_REFUSED));
 }
 
+/* The record's text, to stand in an array. Records that were too many reach to the end of theirs. */
+static struct str record_text(const struct quarantined *row)
+{
+	struct str text = str_trim(row->raw);
+
+	if (str_eq(row->reason, STR("too_many_records")) && str_ends_with(text, STR("]")))
+		text.len--;
+	return text;
+}
+
 /* The delivery as it came, decoded and resolved as of today; NULL when it is too large. */
 static struct delivery *make_delivery(const struct quarantined *row, prepare_fn *prepare, void *ctx)
 {
@@ -173,7 +183,7 @@ static struct delivery *make_delivery(const struct quarantined *row, prepare_fn 
 
 	strbuf_init(&body, RAW_MAX);
 	strbuf_put_text(&body, is_record(row) ? WRAP_BEFORE : "");
-	strbuf_put(&body, row->raw);
+	strbuf_put(&body, is_record(row) ? record_text(row) : row->raw);
 	strbuf_put_text(&body, is_record(row) ? WRAP_BEHIND : "");
 	/* Under an id of its own: what crashed the decoder before is not refused for it. */
 	delivery = body.failed ? NULL :

@@ -3,12 +3,19 @@ service, backup and restore."""
 import base64
 import concurrent.futures
 import contextlib
+import glob
 import hashlib
 import json
 import os
+import pathlib
+import re
+import shutil
 import subprocess
+import tempfile
 import time
 import uuid
+
+import pytest
 
 import house
 from house import event_body, wait_for
@@ -212,16 +219,16 @@ def test_many_retries_at_once_log_a_row_once(service):
 
 def test_records_beyond_the_most_are_logged_by_trying_again(service):
     body = event_body(EventId="r0", MessageArgs=[])
-    record = {k: v for k, v in body["Events"][0].items() if k != "MemberId"}
-    body["Events"] = [dict(record, EventId=f"r{i}") for i in range(5000)]
+    record = {k: body["Events"][0][k] for k in ("EventTimestamp", "MessageId")}
+    body["Events"] = [dict(record, EventId=f"r{i}") for i in range(20050)]
     assert service.post(body).status_code == 200
     rows = wait_for(lambda: json.loads(quarantine(service, "list").stdout), 15)
     assert [r["Reason"] for r in rows] == ["too_many_records"]
     before = service.sql("select seq from counter")[0][0]
     assert quarantine(service, "retry", rows[0]["Id"]).returncode == 0
-    assert service.sql("select seq from counter")[0][0] == 5000 > before
+    assert service.sql("select seq from counter")[0][0] == 20050 > before
     assert service.sql("select count(distinct (delivery, idx)), count(distinct event_id) from event"
-                       ) == [(5000, 5000)]
+                       ) == [(20050, 20050)]
 
 
 def test_quarantine_in_pages(service):
@@ -301,3 +308,84 @@ def test_the_journal_of_a_dead_box_is_carried_off(service):
     segment.write_bytes(data)
     torn = offline(service, "-o", "json", "journal", "verify")
     assert torn.returncode == 1 and "cuts it off" in json.loads(torn.stdout)[0]["Recovery"]
+
+
+# --- backup --------------------------------------------------------------------------------------
+
+
+def documented(name, service, backup):
+    """The commands of docs/backup.md, as they stand there."""
+    text = (house.ROOT / "docs/backup.md").read_text()
+    block = re.search(rf"<!-- commands: {name} -->\n```sh\n(.*?)```", text, re.S).group(1)
+    path = pathlib.Path(glob.glob("/usr/lib/postgresql/*/bin")[-1])
+    env = dict(os.environ, STATE=str(service.state_dir), BACKUP=str(backup),
+               PATH=f"{os.environ['PATH']}:{path}")
+    done = subprocess.run(["bash", "-euc", block], env=env, text=True, capture_output=True,
+                          check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def backup():
+    path = pathlib.Path(tempfile.mkdtemp(prefix="rfeventd-backup-", dir="/tmp"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def hello(service):
+    stream = service.stream()
+    said = stream.wait(lambda s: s.of("hello"))[0]
+    stream.close()
+    return said
+
+
+def test_a_restored_log_is_filled_from_the_journal(service, backup):
+    for i in range(10):
+        service.post(event_body(EventId=f"kept-{i}"))
+    before = service.wait_entries(10)
+    epoch = hello(service)["epoch"]
+    documented("dump", service, backup)
+    for i in range(5):
+        service.post(event_body(EventId=f"after-{i}"))
+    service.wait_entries(15)
+    assert service.terminate()[0] == 0
+    documented("restore", service, backup)
+    service.start()
+    service.wait_ready()
+    entries = service.wait_entries(15, 30)
+    assert entries[:10] == before
+    assert [e["EventId"] for e in entries[10:]] == [f"after-{i}" for i in range(5)]
+    assert [e["seq"] for e in entries] == list(range(1, 16))
+    said = hello(service)
+    assert said["epoch"] != epoch and said["last_seq"] == 15
+    service.post(event_body(EventId="new"))
+    assert service.wait_entries(16)[15]["EventId"] == "new"
+
+
+def test_a_backup_makes_a_new_machine_the_old_one(service, backup):
+    for i in range(10):
+        service.post(event_body(EventId=f"kept-{i}"))
+    before = service.wait_entries(10)
+    epoch, token, password = hello(service)["epoch"], service.token, service.password
+    documented("dump", service, backup)
+    service.kill()
+    path = pathlib.Path(tempfile.mkdtemp(prefix="rfeventd-e2e-", dir="/tmp"))
+    path.chmod(0o711)
+    other = house.Service(path)
+    try:
+        subprocess.run(["tar", "-C", path, "-xf", backup / "state.tar"], check=True)
+        other.start()
+        other.wait_ready()
+        assert other.terminate()[0] == 0
+        documented("restore", other, backup)
+        other.start()
+        other.wait_ready()
+        assert (other.token, other.password) == (token, password)
+        assert other.entries() == before
+        assert hello(other)["epoch"] == epoch
+        assert other.post(event_body(EventId="new")).status_code == 200
+        entries = other.wait_entries(11)
+        assert (entries[10]["EventId"], entries[10]["seq"]) == ("new", 11)
+    finally:
+        other.close()
+        shutil.rmtree(path, ignore_errors=True)
