@@ -67,6 +67,10 @@ static const struct route routes[] = {
 	{ REGISTRIES_PATH "/", true, HTTP_GET, ACCESS_LOGIN, "GET, HEAD, DELETE", registries_get_one },
 	{ REGISTRIES_PATH "/", true, HTTP_DELETE, ACCESS_LOGIN, "GET, HEAD, DELETE", registries_remove },
 	{ SOURCES_PATH "/", true, HTTP_POST, ACCESS_LOGIN, "POST", sources_act },
+	{ STORAGE_PATH, false, HTTP_GET, ACCESS_LOGIN, "GET, HEAD", storage_get },
+	{ QUARANTINE_PATH, false, HTTP_GET, ACCESS_LOGIN, "GET, HEAD", quarantine_get },
+	{ QUARANTINE_PATH "/", true, HTTP_GET, ACCESS_LOGIN, "GET, HEAD, POST", quarantine_get_one },
+	{ QUARANTINE_PATH "/", true, HTTP_POST, ACCESS_LOGIN, "GET, HEAD, POST", quarantine_act },
 	{ SESSIONS_PATH, false, HTTP_POST, ACCESS_OPEN, "GET, HEAD, POST", open_session },
 	{ SESSIONS_PATH "/", true, HTTP_DELETE, ACCESS_LOGIN, "DELETE", close_session },
 	/* Everything else below is looked up among the fixed resources. */

@@ -66,6 +66,14 @@ struct source_set;
 /* By name, or by id; NULL when there is none. */
 const struct source *sources_find(const struct source_set *set, struct str name);
 void sources_act(struct api *api, const struct target *target); /* …/{source}/Actions/… */
+/* storage.c */
+#define STORAGE_PATH "/redfish/v1/Managers/rfeventd/Oem/Rfeventd/Storage"
+void storage_get(struct api *api, const struct target *target);
+/* quarantine.c */
+#define QUARANTINE_PATH "/redfish/v1/Managers/rfeventd/Oem/Rfeventd/Quarantine"
+void quarantine_get(struct api *api, const struct target *target);     /* the collection */
+void quarantine_get_one(struct api *api, const struct target *target); /* …/{Id} */
+void quarantine_act(struct api *api, const struct target *target);     /* …/{Id}/Actions/… */
 /* stream_door.c */
 void stream_get(struct api *api, const struct target *target);
 

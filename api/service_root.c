@@ -19,7 +19,11 @@ static const struct {
 	{ "/redfish/v1/Managers/rfeventd",
 	  "\"@odata.type\":\"#Manager.v1_19_0.Manager\",\"Id\":\"rfeventd\",\"Name\":\"rfeventd\","
 	  "\"ManagerType\":\"Service\",\"FirmwareVersion\":\"" RFEVENTD_VERSION "\","
-	  "\"LogServices\":{\"@odata.id\":\"/redfish/v1/Managers/rfeventd/LogServices\"}" },
+	  "\"LogServices\":{\"@odata.id\":\"/redfish/v1/Managers/rfeventd/LogServices\"},"
+	  "\"Oem\":{\"Rfeventd\":{"
+	  "\"Storage\":{\"@odata.id\":\"/redfish/v1/Managers/rfeventd/Oem/Rfeventd/Storage\"},"
+	  "\"Quarantine\":"
+	  "{\"@odata.id\":\"/redfish/v1/Managers/rfeventd/Oem/Rfeventd/Quarantine\"}}}" },
 	{ "/redfish/v1/Managers/rfeventd/LogServices",
 	  "\"@odata.type\":\"#LogServiceCollection.LogServiceCollection\",\"Name\":\"Logs\","
 	  "\"Members@odata.count\":1,\"Members\":[{\"@odata.id\":"

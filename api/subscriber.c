@@ -218,9 +218,16 @@ static size_t take_entries(struct subscriber *subscriber, const struct entry_bat
 static size_t take_from_page(struct subscriber *subscriber)
 {
 	struct entry_batch *page = subscriber->page;
-	size_t n_done =
-		take_entries(subscriber, page, subscriber->page_at, page->n - subscriber->page_at);
+	int64_t first_seq = page->entries[subscriber->page_at].seq;
+	size_t n_done;
 
+	/* Days that went while the page was under way. */
+	if (first_seq > subscriber->queued_seq + 1) {
+		queue_gap(subscriber, subscriber->queued_seq + 1, first_seq - 1);
+		subscriber->queued_seq = first_seq - 1;
+		return 0;
+	}
+	n_done = take_entries(subscriber, page, subscriber->page_at, page->n - subscriber->page_at);
 	subscriber->page_at += n_done;
 	if (subscriber->page_at == page->n)
 		subscriber_drop_page(subscriber);

@@ -13,6 +13,7 @@ struct cli {
 	/* where the service is: all new or NULL */
 	char *url, *user, *password_file, *cacert;
 	char *events_url, *events_token_file;
+	char *state_dir; /* of a service on this machine */
 	bool insecure;
 	enum cli_output output;
 };
@@ -28,6 +29,10 @@ extern const struct cli_verb event_tail_verb, event_list_verb, event_show_verb, 
 extern const struct cli_verb registry_list_verb, registry_show_verb, registry_add_verb,
 	registry_remove_verb, registry_fetch_verb, registry_lint_verb,
 	registry_diff_verb, registry_coverage_verb, registry_resolve_verb;
+
+extern const struct cli_verb journal_status_verb, journal_verify_verb, journal_export_verb;
+extern const struct cli_verb storage_status_verb;
+extern const struct cli_verb quarantine_list_verb, quarantine_show_verb, quarantine_retry_verb;
 
 /* "rfevent: …" on standard error; returns `status`. */
 int cli_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));

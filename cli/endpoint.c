@@ -34,6 +34,8 @@ static void read_line(struct cli *cli, struct str line)
 		take(&cli->password_file, value);
 	else if (str_eq(name, STR("RFEVENT_CACERT")) && !cli->insecure)
 		take(&cli->cacert, value);
+	else if (str_eq(name, STR("RFEVENT_STATE_DIR")))
+		take(&cli->state_dir, value);
 	else if (str_eq(name, STR("RFEVENT_EVENTS_URL")))
 		take(&cli->events_url, value);
 	else if (str_eq(name, STR("RFEVENT_EVENTS_TOKEN_FILE")))

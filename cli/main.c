@@ -15,7 +15,9 @@ static const struct cli_verb *const verbs[] = {
 	&event_send_verb,   &registry_list_verb,   &registry_show_verb,
 	&registry_add_verb, &registry_remove_verb, &registry_fetch_verb,
 	&registry_lint_verb,  &registry_diff_verb,   &registry_coverage_verb,
-	&registry_resolve_verb,
+	&registry_resolve_verb, &storage_status_verb,
+	&journal_status_verb, &journal_verify_verb, &journal_export_verb,
+	&quarantine_list_verb, &quarantine_show_verb, &quarantine_retry_verb,
 };
 
 static const char usage[] =
@@ -174,5 +176,6 @@ int main(int argc, char **argv)
 	free(cli.cacert);
 	free(cli.events_url);
 	free(cli.events_token_file);
+	free(cli.state_dir);
 	return status;
 }

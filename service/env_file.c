@@ -60,6 +60,7 @@ int env_file_write(const struct config *config, struct err *err)
 	strbuf_init(&url, PATH_MAX);
 	if (local_url(&config->api_listen, &config->api_listen_plain, &url))
 		strbuf_putf(&text, "RFEVENT_URL=%s\n", url.p);
+	strbuf_putf(&text, "RFEVENT_STATE_DIR=%s\n", dir);
 	strbuf_putf(&text, "RFEVENT_USER=admin\nRFEVENT_PASSWORD_FILE=%s/admin-password\n", dir);
 	if (config->api_certificates.n == 0)
 		strbuf_putf(&text, "RFEVENT_CACERT=%s/tls/ca.crt\n", dir);

@@ -5,8 +5,9 @@
 struct config;
 struct err;
 
-/* RFEVENT_URL, _USER, _PASSWORD_FILE, _CACERT, and _EVENTS_URL with _EVENTS_TOKEN_FILE for
- * `rfevent event send`, and _PUBLIC_URL, under which BMCs reach the receiver. Paths are absolute. */
+/* RFEVENT_STATE_DIR for the commands that need no service, RFEVENT_URL, _USER, _PASSWORD_FILE,
+ * _CACERT, and _EVENTS_URL with _EVENTS_TOKEN_FILE for `rfevent event send`, and _PUBLIC_URL, under
+ * which BMCs reach the receiver. Paths are absolute. */
 int env_file_write(const struct config *config, struct err *err);
 
 #endif

@@ -28,6 +28,7 @@
 #include "storage/loader.h"
 #include "storage/private_pg.h"
 #include "storage/query_pool.h"
+#include "storage/upkeep.h"
 #include "stream/feed.h"
 #include "subscribe/registry_fetcher.h"
 #include "subscribe/registry_watch.h"
@@ -47,7 +48,7 @@
 struct pipeline {
 	struct keeper *keeper;
 	struct doors doors;
-	char *journal_dir, *url, *node, *default_language;
+	char *journal_dir, *data_dir, *url, *node, *default_language;
 	struct private_pg *private_pg;
 	struct shared_watch *shared_watch;
 	struct registry_loader *registries;
@@ -56,6 +57,7 @@ struct pipeline {
 	struct journal *journal;
 	struct feed *feed;
 	struct loader *loader;
+	struct upkeep *upkeep;
 	struct journal_thread *journal_thread;
 	struct receiver *receiver;
 	struct query_pool *pool, *writes;
@@ -202,6 +204,8 @@ static int start_database(struct pipeline *pipeline, const struct config *config
 	int r = 0;
 
 	if (!config->storage_url)
+		pipeline->data_dir = xasprintf("%s/postgresql", config->state_dir);
+	if (!config->storage_url)
 		r = private_pg_start(&private_pg, &pipeline->private_pg, err);
 	if (r == 0)
 		pipeline->url = xstrdup(config->storage_url ? config->storage_url
@@ -270,8 +274,6 @@ static int start_log(struct pipeline *pipeline, const struct config *config, str
 		.on_connected = on_connected,
 		.on_connected_ctx = pipeline,
 		.repeat_window_us = config->receiver_repeat_window_us,
-		.keep_events_us = config->storage_keep_events_us,
-		.keep_metric_reports_us = config->storage_keep_metric_reports_us,
 	};
 	int r;
 
@@ -282,6 +284,20 @@ static int start_log(struct pipeline *pipeline, const struct config *config, str
 	if (r == 0)
 		r = loader_start(&loader, &pipeline->loader, err);
 	return r;
+}
+
+static int start_upkeep(struct pipeline *pipeline, const struct config *config, struct err *err)
+{
+	const struct upkeep_config upkeep = {
+		.url = config->storage_direct_url ? config->storage_direct_url : pipeline->url,
+		.node = pipeline->node,
+		.journal = pipeline->journal,
+		.keep_events_us = config->storage_keep_events_us,
+		.keep_metric_reports_us = config->storage_keep_metric_reports_us,
+		.repeat_window_us = config->receiver_repeat_window_us,
+	};
+
+	return upkeep_start(&upkeep, &pipeline->upkeep, err);
 }
 
 static int start_intake(struct pipeline *pipeline, const struct config *config, struct err *err)
@@ -350,6 +366,10 @@ static int start_api(struct pipeline *pipeline, const struct config *config, str
 		return r;
 	api.pool = pipeline->pool;
 	api.writes = pipeline->writes;
+	api.data_dir = pipeline->data_dir;
+	api.keep_events_us = config->storage_keep_events_us;
+	api.prepare = prepare_on_loader;
+	api.prepare_ctx = pipeline;
 	api.registry_mirror = pipeline->registry_mirror;
 	api.fetcher = pipeline->registry_fetcher;
 	metrics_on_scrape(on_scrape, pipeline);
@@ -389,6 +409,8 @@ int pipeline_start(const struct config *config, struct loop *loop, struct pipeli
 		r = start_registries(pipeline, config, err);
 	if (r == 0)
 		r = start_log(pipeline, config, err);
+	if (r == 0)
+		r = start_upkeep(pipeline, config, err);
 	if (r == 0)
 		r = start_intake(pipeline, config, err);
 	if (r == 0)
@@ -432,6 +454,7 @@ void pipeline_stop(struct pipeline *pipeline)
 		receiver_drain(pipeline->receiver);
 		receiver_stop(pipeline->receiver, STOP_RECEIVER_MS);
 	}
+	upkeep_stop(pipeline->upkeep);
 	journal_thread_stop(pipeline->journal_thread);
 	/* What is not in the log by then is in the journal, and the next start loads it. */
 	if (pipeline->loader && loader_is_connected(pipeline->loader))
@@ -457,6 +480,7 @@ void pipeline_stop(struct pipeline *pipeline)
 	doors_fini(&pipeline->doors);
 	default_words_free(pipeline->default_words);
 	free(pipeline->journal_dir);
+	free(pipeline->data_dir);
 	free(pipeline->url);
 	free(pipeline->node);
 	free(pipeline->registry_mirror);

@@ -467,6 +467,8 @@ static int save(struct load *load, struct load_batch *batch, struct err *err)
 		r = save_metric_reports(load, batch, err);
 	if (r == 0)
 		r = load_quarantine(load, batch, err);
+	if (r == 0 && batch->retry)
+		r = load_leave_quarantine(load, batch, err);
 	if (r == 0)
 		r = give_back(load, n - batch->n_logged, err);
 	batch->last_seq = seq_before + batch->n_logged;

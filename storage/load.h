@@ -49,12 +49,19 @@ enum load_way {
 	LOAD_PASS_OVER,  /* a single item: only the position moves */
 };
 
+/* A row of quarantine that is tried again. */
+struct load_retry {
+	struct uuid id; /* of the delivery */
+	int64_t idx;
+};
+
 struct load_batch {
 	struct uuid segment;
 	uint64_t old_position; /* 0: the database does not know the segment */
 	struct load_item *items;
 	size_t n_items;
 	enum load_way way;
+	const struct load_retry *retry; /* of a single item that comes from quarantine, or NULL */
 
 	/* results */
 	int64_t n_logged, last_seq; /* last_seq: of the log with this batch in it */
@@ -106,6 +113,9 @@ int load_enrolled(struct load *load, const struct load_item *items, size_t n_ite
 		  struct err *err);
 /* load_quarantine.c: what is set aside, whole deliveries and single records. */
 int load_quarantine(struct load *load, const struct load_batch *batch, struct err *err);
+/* What the batch logs leaves quarantine with it. -ESTALE when it is not there any more, -EINVAL
+ * when nothing of it was taken. */
+int load_leave_quarantine(struct load *load, const struct load_batch *batch, struct err *err);
 int load_refused_event(struct load *load, const struct load_item *item, uint32_t event,
 		       const char *words, struct err *err);
 

@@ -1,4 +1,7 @@
 /* What is set aside goes to the table `quarantine`, in the transaction that moves the position. */
+#include <errno.h>
+
+#include "base/err.h"
 #include "base/mem.h"
 #include "event/delivery.h"
 #include "storage/db.h"
@@ -112,4 +115,61 @@ int load_refused_event(struct load *load, const struct load_item *item, uint32_t
 								   : (struct str){ 0 } };
 
 	return insert(load, &row, err);
+}
+
+/* --- leaving it
+ * --------------------------------------------------------------------------------------- */
+
+/* The raw bytes that stand at one of a delivery's refused events serve the others, too. */
+static int hand_raw_on(struct load *load, const struct load_retry *retry, struct err *err)
+{
+	char id[UUID_TEXT_BYTES], idx[24];
+	const struct db_param params[] = { db_uuid(retry->id, id), db_i64(retry->idx, idx),
+					   DB_STR(STR(LOAD_REFUSED)) };
+
+	return db_query(load->db,
+			"UPDATE quarantine q SET raw = gone.raw FROM quarantine gone"
+			" WHERE gone.id = $1::uuid AND gone.idx = $2::int AND gone.raw IS NOT NULL"
+			" AND gone.reason = $3 AND q.id = $1::uuid AND q.idx = (SELECT min(idx)"
+			" FROM quarantine WHERE id = $1::uuid AND idx > -1 AND idx <> $2::int"
+			" AND raw IS NULL AND reason = $3)",
+			params, ARRAY_LEN(params), NULL, err);
+}
+
+static int delete_row(struct load *load, const struct load_retry *retry, struct err *err)
+{
+	char id[UUID_TEXT_BYTES], idx[24];
+	const struct db_param params[] = { db_uuid(retry->id, id), db_i64(retry->idx, idx) };
+	struct db_result *result;
+	int r;
+
+	r = db_query(load->db,
+		     "DELETE FROM quarantine WHERE id = $1::uuid AND idx = $2::int RETURNING 1",
+		     params, ARRAY_LEN(params), &result, err);
+	if (r < 0)
+		return r;
+	if (db_rows(result) == 0)
+		r = err_set(err, -ESTALE, "it left quarantine meanwhile");
+	db_result_free(result);
+	return r;
+}
+
+int load_leave_quarantine(struct load *load, const struct load_batch *batch, struct err *err)
+{
+	const struct delivery *delivery = batch->items[0].delivery;
+	char segment[UUID_TEXT_BYTES];
+	const struct db_param params[] = { db_uuid(batch->segment, segment) };
+	int r;
+
+	if (batch->n_logged == 0 && delivery->kind != DELIVERY_METRIC_REPORT &&
+	    delivery->n_quarantined == 0)
+		return err_set(err, -EINVAL, "nothing of it was taken");
+	r = batch->retry->idx < 0 ? 0 : hand_raw_on(load, batch->retry, err);
+	if (r == 0)
+		r = delete_row(load, batch->retry, err);
+	/* The position was only there for the take: no journal has this segment. */
+	if (r == 0)
+		r = db_query(load->db, "DELETE FROM journal_segment WHERE segment = $1::uuid",
+			     params, 1, NULL, err);
+	return r;
 }

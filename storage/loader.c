@@ -13,7 +13,6 @@
 #include "base/thread.h"
 #include "event/quirks.h"
 #include "event/source_set.h"
-#include "storage/array_text.h"
 #include "storage/db.h"
 #include "storage/limits.h"
 #include "storage/loader_ahead.h"
@@ -30,10 +29,6 @@
 #define STOP_GRACE_US      CLOCK_US_PER_S
 #define ATTACH_EVERY_US    (60 * CLOCK_US_PER_S)
 #define ATTACH_SOON_US     CLOCK_US_PER_S /* when the last attached day has come */
-#define EXPIRE_EVERY_US    (60 * CLOCK_US_PER_S)
-#define EXPIRE_MORE_US     (100 * INT64_C(1000))
-/* Rows of `repeat` outlive the window: another replica may still have a backlog of that age. */
-#define REPEAT_SLACK_US (3600 * CLOCK_US_PER_S)
 
 static void *run(void *ctx);
 
@@ -386,29 +381,6 @@ static int load_items(struct loader *loader, struct err *err)
 /* --- looking after the tables
  * ------------------------------------------------------------------------------ */
 
-static int expire(struct loader *loader, struct err *err)
-{
-	struct strbuf segments;
-	struct retention retention = {
-		.events_us = loader->config.keep_events_us,
-		.metric_reports_us = loader->config.keep_metric_reports_us,
-		.repeats_us = loader->config.repeat_window_us + REPEAT_SLACK_US,
-		.node = loader->config.node,
-	};
-	int r;
-
-	strbuf_init(&segments, SIZE_MAX);
-	loader_look_at_segments(loader);
-	array_text_begin(&segments);
-	for (size_t i = 0; i < loader->n_segments; i++)
-		array_text_put_uuid(&segments, loader->segments[i].id);
-	array_text_end(&segments);
-	retention.segments = segments.p;
-	r = partitions_expire(loader->db, &retention, err);
-	strbuf_fini(&segments);
-	return r;
-}
-
 /* Between batches, and never a reason to stop loading: what fails now is tried again later. */
 static int look_after_tables(struct loader *loader, struct err *err)
 {
@@ -421,10 +393,6 @@ static int look_after_tables(struct loader *loader, struct err *err)
 		r = partitions_attach(loader->db, err);
 		if (r == 0)
 			r = partitions_step(loader->db, err);
-	}
-	if (r == 0 && now_us >= loader->expire_at_us) {
-		r = expire(loader, err);
-		loader->expire_at_us = now_us + (r > 0 ? EXPIRE_MORE_US : EXPIRE_EVERY_US);
 	}
 	if (r < 0 && r != -ENOTCONN) {
 		log_warn("storage", "partitions could not be looked after",

@@ -40,8 +40,6 @@ struct loader_config {
 	struct uuid epoch;
 	int64_t last_seq;
 	int64_t repeat_window_us;
-	int64_t keep_events_us,
-		keep_metric_reports_us; /* retention; partitions are dropped whole */
 };
 
 int loader_start(const struct loader_config *config, struct loader **out, struct err *err);

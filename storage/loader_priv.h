@@ -51,7 +51,7 @@ struct loader {
 	struct uuid epoch;
 	int64_t last_seq;                  /* highest one known to be committed */
 	int64_t busy_since_us;             /* the statements that run now; 0: none */
-	int64_t attached_us, expire_at_us; /* when partitions were, and will be, looked after */
+	int64_t attached_us;               /* when partitions were looked after */
 
 	/* sources: the snapshot in use, and the one that the table was brought to */
 	void *sources;

@@ -243,5 +243,13 @@ static const char version_3[] =
 	"  epoch uuid NOT NULL, node text NOT NULL,"
 	"  found timestamptz NOT NULL DEFAULT now());";
 
-const char *const migrations[] = { version_1, version_2, version_3 };
+/* Version 4.
+ *
+ * cared: when the tables of a day that is over were frozen and summarised, which is done once.
+ * quarantine_received: what is set aside is listed newest first. */
+static const char version_4[] = "ALTER TABLE log_day ADD COLUMN cared timestamptz;"
+				"ALTER TABLE quarantine ADD COLUMN retried timestamptz;"
+				"CREATE INDEX quarantine_received ON quarantine (received, id, idx);";
+
+const char *const migrations[] = { version_1, version_2, version_3, version_4 };
 const size_t n_migrations = ARRAY_LEN(migrations);

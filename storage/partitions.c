@@ -10,6 +10,7 @@
 
 #define DELETE_BATCH   "10000"
 #define DROP_MAX_BYTES 256
+#define CARE_MAX_BYTES 512
 /* A segment's position may go when its directory no longer has it: a day later, at the earliest. */
 #define FORGET_SEGMENT_AFTER "interval '1 day'"
 
@@ -65,7 +66,8 @@ static const char old_partitions_sql[] =
 	" WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'"
 	" AND c.relname ~ '^(event|message_text)_2[0-9]{7}$'"
 	" AND to_date(right(c.relname, 8), 'YYYYMMDD') < " FIRST_KEPT
-	" ORDER BY right(c.relname, 8)";
+	/* Of a parent's partitions only one can be half detached: it goes first. */
+	" ORDER BY COALESCE(i.inhdetachpending, false) DESC, right(c.relname, 8)";
 
 static bool is_true(const struct db_result *result, size_t row, int column)
 {
@@ -141,10 +143,10 @@ static int delete_older(struct db *db, const char *sql, int64_t keep_us, struct 
 	" WHERE received < now() - $1::bigint * interval '1 microsecond' LIMIT " DELETE_BATCH      \
 	")) RETURNING 1) SELECT count(*) = " DELETE_BATCH " FROM gone"
 
-static int forget_segments(struct db *db, const struct retention *retention, struct err *err)
+int partitions_forget_segments(struct db *db, const char *node, const char *segments,
+			       struct err *err)
 {
-	const struct db_param params[] = { DB_STR(str_of(retention->node)),
-					   DB_STR(str_of(retention->segments)) };
+	const struct db_param params[] = { DB_STR(str_of(node)), DB_STR(str_of(segments)) };
 
 	return db_query(
 		db,
@@ -155,17 +157,79 @@ static int forget_segments(struct db *db, const struct retention *retention, str
 
 int partitions_expire(struct db *db, const struct retention *retention, struct err *err)
 {
-	int r = drop_days(db, retention->events_us, err), more;
+	struct err later;
+	int more = delete_older(db, DELETE_OLDER("metric_report"), retention->metric_reports_us,
+				err),
+	    r;
 
-	if (r < 0)
-		return r;
-	more = delete_older(db, DELETE_OLDER("metric_report"), retention->metric_reports_us, err);
 	if (more < 0)
 		return more;
 	r = delete_older(db, DELETE_OLDER("repeat"), retention->repeats_us, err);
 	if (r < 0)
 		return r;
 	more |= r;
-	r = forget_segments(db, retention, err);
-	return r < 0 ? r : more;
+	r = drop_days(db, retention->events_us, &later);
+	return r < 0 ? err_set(err, r, "%s", later.text) : more;
+}
+
+/* --- days that are over
+ * ------------------------------------------------------------------------------- */
+
+/* Once nobody writes to a table any more, one pass over it spares every later one: all of it is
+ * frozen, known to the planner, and in its BRIN indexes up to the last page. */
+static int care_for_table(struct db *db, const char *parent, struct str day, struct err *err)
+{
+	struct strbuf sql;
+	int r;
+
+	strbuf_init(&sql, CARE_MAX_BYTES);
+	strbuf_putf(&sql, "VACUUM (FREEZE, ANALYZE) %s_%.*s", parent, STR_ARG(day));
+	r = db_exec(db, sql.p, err);
+	strbuf_reset(&sql);
+	strbuf_putf(&sql,
+		    "SELECT brin_summarize_new_values(x.indexrelid) FROM pg_index x"
+		    " JOIN pg_class c ON c.oid = x.indexrelid JOIN pg_am a ON a.oid = c.relam"
+		    " WHERE a.amname = 'brin' AND x.indrelid = to_regclass('%s_%.*s')",
+		    parent, STR_ARG(day));
+	if (r == 0)
+		r = db_exec(db, sql.p, err);
+	strbuf_fini(&sql);
+	return r;
+}
+
+static int care_for_day(struct db *db, struct str date, struct str day, struct err *err)
+{
+	const struct db_param params[] = { DB_STR(date) };
+	int r = care_for_table(db, "event", day, err);
+
+	if (r == 0)
+		r = care_for_table(db, "message_text", day, err);
+	if (r == 0)
+		r = db_query(db, "UPDATE log_day SET cared = now() WHERE day = $1::date", params, 1,
+			     NULL, err);
+	if (r == 0)
+		log_info("storage", "log day is over, its tables are frozen", LOG_S("day", date));
+	return r;
+}
+
+int partitions_care(struct db *db, struct err *err)
+{
+	struct db_result *result;
+	int r;
+
+	r = db_query(db,
+		     "SELECT l.day, to_char(l.day, 'YYYYMMDD') FROM log_day l, counter c"
+		     " WHERE l.cared IS NULL AND l.day < c.log_day"
+		     " AND to_regclass('event_' || to_char(l.day, 'YYYYMMDD')) IS NOT NULL"
+		     " AND to_regclass('message_text_' || to_char(l.day, 'YYYYMMDD')) IS NOT NULL"
+		     " ORDER BY l.day LIMIT 1",
+		     NULL, 0, &result, err);
+	if (r < 0)
+		return r;
+	if (db_rows(result) == 1) {
+		r = care_for_day(db, db_str(result, 0, 0), db_str(result, 0, 1), err);
+		r = r < 0 ? r : 1;
+	}
+	db_result_free(result);
+	return r;
 }

@@ -42,7 +42,7 @@ struct house {
 	struct journal *journal;
 	struct loader *loader;
 	struct uuid source;
-	int64_t repeat_window_us, keep_events_us, keep_metric_reports_us;
+	int64_t repeat_window_us;
 	unsigned prepared_again; /* by the loader */
 
 	pthread_mutex_t mutex; /* what the loader published */
@@ -231,8 +231,6 @@ static inline void house_start(struct house *house)
 		.on_connected = fixture_connected,
 		.on_connected_ctx = house,
 		.repeat_window_us = house->repeat_window_us,
-		.keep_events_us = house->keep_events_us,
-		.keep_metric_reports_us = house->keep_metric_reports_us,
 	};
 	struct err err;
 
@@ -269,8 +267,6 @@ static inline struct house *house_new(void)
 	house->sources = slot_new(source_set_new(&source, 1, STR("enrolenrolenrol"), true),
 				  source_set_slot_ref, source_set_slot_unref);
 	house->repeat_window_us = 600 * CLOCK_US_PER_S;
-	house->keep_events_us = 90 * 24 * HOUR_US;
-	house->keep_metric_reports_us = 24 * HOUR_US;
 	return house;
 }
 

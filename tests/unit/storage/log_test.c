@@ -187,10 +187,8 @@ static void test_what_retention_dropped(void **state)
 {
 	/* All before the day after tomorrow. */
 	const struct retention retention = { .events_us = -2 * INT64_C(86400000000),
-					     .node = "n",
 					     .metric_reports_us = 1,
-					     .repeats_us = 1,
-					     .segments = "{}" };
+					     .repeats_us = 1 };
 	struct log_bounds bounds;
 	struct entry_batch *batch;
 	struct strbuf raw;

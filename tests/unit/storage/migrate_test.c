@@ -174,9 +174,8 @@ static void test_old_days_go_and_the_current_one_stays(void **state)
 {
 	const struct retention retention = { .events_us = 3 * INT64_C(86400000000),
 					     .metric_reports_us = INT64_C(3600000000),
-					     .repeats_us = INT64_C(3600000000),
-					     .node = "n",
-					     .segments = "{}" };
+					     .repeats_us = INT64_C(3600000000) };
+	const struct retention shortest = { 1, 1, 1 };
 	char *url;
 	struct db *db, *reader;
 	struct err err;
@@ -206,6 +205,7 @@ static void test_old_days_go_and_the_current_one_stays(void **state)
 	       " (gen_random_uuid(), 'n', 1, now())");
 	assert_int_equal(partitions_expire(db, &retention, &err), 1);
 	assert_int_equal(partitions_expire(db, &retention, &err), 0);
+	assert_int_equal(partitions_forget_segments(db, "n", "{}", &err), 0);
 	assert_int_equal(pg_int(db, "SELECT count(*) FROM metric_report"), 1);
 	assert_int_equal(pg_int(db, "SELECT count(*) FROM repeat"), 1);
 	assert_int_equal(pg_int(db, "SELECT count(*) FROM journal_segment"), 2);
@@ -221,22 +221,11 @@ static void test_old_days_go_and_the_current_one_stays(void **state)
 	assert_int_equal(partitions_attach(db, &err), 0);
 	pg_sql(reader, "BEGIN; SELECT count(*) FROM event");
 	pg_sql(db, "UPDATE log_day SET day = day - 1 WHERE day = (SELECT min(day) FROM log_day)");
-	r = partitions_expire(db,
-			      &(const struct retention){ .events_us = 1,
-							 .metric_reports_us = 1,
-							 .repeats_us = 1,
-							 .node = "n",
-							 .segments = "{}" },
-			      &err);
-	assert_true(r < 0);
+	r = partitions_expire(db, &shortest, &err);
+	assert_int_equal(r, -EAGAIN);
+	assert_int_equal(pg_int(db, "SELECT count(*) FROM pg_inherits WHERE inhdetachpending"), 1);
 	pg_sql(reader, "COMMIT");
-	r = partitions_expire(db,
-			      &(const struct retention){ .events_us = 1,
-							 .metric_reports_us = 1,
-							 .repeats_us = 1,
-							 .node = "n",
-							 .segments = "{}" },
-			      &err);
+	r = partitions_expire(db, &shortest, &err);
 	if (r < 0)
 		fail_msg("%s", err.text);
 	assert_int_equal(pg_int(db, "SELECT count(*) FROM log_day WHERE day < current_date"), 0);
@@ -245,6 +234,39 @@ static void test_old_days_go_and_the_current_one_stays(void **state)
 				" AND right(relname, 8) < to_char(current_date, 'YYYYMMDD')"),
 			 0);
 	db_close(reader);
+	db_close(db);
+	free(url);
+}
+
+/* Days that are over are frozen, one a call, oldest first; the one that is written to is not. */
+static void test_days_that_are_over_are_cared_for_once(void **state)
+{
+	char *url;
+	struct db *db;
+	struct err err;
+
+	PG_OR_SKIP();
+	db = new_schema(&url);
+	assert_int_equal(partitions_attach(db, &err), 0);
+	pg_sql(db, "INSERT INTO event (log_day, seq, source_id, received, delivery, idx, part,"
+		   " category, severity, step, facts) SELECT log_day, n, gen_random_uuid(), now(),"
+		   " gen_random_uuid(), 0, 0, 0, 0, 0, 0 FROM counter, generate_series(1, 5000) n;"
+		   "INSERT INTO log_day SELECT log_day + i, 5000 + i FROM counter,"
+		   " generate_series(1, 2) i;"
+		   "UPDATE counter SET log_day = log_day + 2, seq = 5002");
+	assert_int_equal(partitions_care(db, &err), 1);
+	assert_int_equal(pg_int(db, "SELECT count(*) FROM log_day WHERE cared IS NOT NULL"), 1);
+	assert_int_equal(pg_int(db, "SELECT count(*) FROM pg_class WHERE oid = to_regclass('event_'"
+				    " || to_char((SELECT min(day) FROM log_day), 'YYYYMMDD'))"
+				    " AND relallvisible = relpages AND relpages > 0"
+				    " AND reltuples = 5000 AND age(relfrozenxid) < 10"),
+			 1);
+	assert_int_equal(partitions_care(db, &err), 1);
+	assert_int_equal(partitions_care(db, &err), 0);
+	assert_int_equal(pg_int(db, "SELECT count(*) FROM log_day WHERE cared IS NULL"), 1);
+	assert_int_equal(pg_int(db, "SELECT count(*) FROM log_day l, counter c"
+				    " WHERE l.day = c.log_day AND l.cared IS NULL"),
+			 1);
 	db_close(db);
 	free(url);
 }
@@ -259,6 +281,7 @@ int main(void)
 		cmocka_unit_test(test_days_are_attached_ahead),
 		cmocka_unit_test(test_the_raw_column_is_compressed_well),
 		cmocka_unit_test(test_old_days_go_and_the_current_one_stays),
+		cmocka_unit_test(test_days_that_are_over_are_cared_for_once),
 	};
 
 	log_set(LOG_ERROR, LOG_LOGFMT);
