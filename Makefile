@@ -42,7 +42,7 @@ PKG_translations := icu-uc icu-i18n jansson
 PKG_registries := jansson libcrypto libarchive
 PKG_storage := libpq
 PKG_subscribe := libcurl jansson
-PKG_api := libwebsockets jansson
+PKG_api := libwebsockets jansson zlib
 PKG_cli := libcurl libwebsockets jansson icu-uc
 PKGS := $(sort $(foreach room,$(ROOMS),$(PKG_$(room))))
 
@@ -235,7 +235,7 @@ check-tsan: ## unit tests under ThreadSanitizer
 
 # --- packages --------------------------------------------------------------------------------
 DEPS_BUILD := gcc make python3 pkg-config libc6-dev libyaml-dev libssl-dev libjansson-dev libicu-dev libjemalloc-dev \
-	libnghttp2-dev libarchive-dev libpq-dev libwebsockets-dev libcurl4-openssl-dev libcrypt-dev postgresql
+	libnghttp2-dev zlib1g-dev libarchive-dev libpq-dev libwebsockets-dev libcurl4-openssl-dev libcrypt-dev postgresql
 DEPS_TEST := libcmocka-dev python3-pytest python3-httpx python3-h2 python3-h11 python3-psycopg2 python3-websockets \
 	curl openssl nodejs procps
 DEPS_BENCH := nginx-light libnginx-mod-http-echo valgrind
