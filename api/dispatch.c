@@ -84,10 +84,26 @@ static void refuse_missing(struct http_request *request)
 	reply_error(request, 404, "InvalidURI", .args = { http_request_path(request) });
 }
 
+/* DSP0266, "POST (create)": a collection's Members take what the collection takes. */
+static struct place find_place(const struct http_request *request)
+{
+	static const struct str members = { "/Members", sizeof("/Members") - 1 };
+	struct str path = http_request_path(request);
+	struct place place;
+
+	if (http_request_method(request) == HTTP_POST && str_ends_with(path, members)) {
+		place = resource_find((struct str){ path.p, path.len - members.len });
+		if (place.resource && place.resource->post.fn && place.resource->type &&
+		    str_ends_with(str_of(place.resource->type), STR("Collection")))
+			return place;
+	}
+	return resource_find(path);
+}
+
 void dispatch_head(struct http_request *request, void *ctx)
 {
 	struct api *api = ctx;
-	struct place place = resource_find(http_request_path(request));
+	struct place place = find_place(request);
 	enum role role;
 	size_t max_bytes;
 
@@ -145,7 +161,7 @@ static bool query_is_good(const struct target *target)
 void dispatch_request(struct http_request *request, void *ctx)
 {
 	struct api *api = ctx;
-	struct place place = resource_find(http_request_path(request));
+	struct place place = find_place(request);
 	const struct resource_method *method =
 		resource_method(place.resource, http_request_method(request));
 	struct target target = { .request = request,

@@ -8,6 +8,7 @@
 #include "api/api_priv.h"
 #include "api/limits.h"
 #include "api/log_entry.h"
+#include "api/negotiate.h"
 #include "api/query_options.h"
 #include "api/reply.h"
 #include "api/reply_priv.h"
@@ -153,15 +154,21 @@ static bool take_options(const struct target *target, const struct query_options
 	return true;
 }
 
-static enum format format_wanted(const struct http_request *request)
+/* False: a form that we have not; refused. */
+static bool take_format(struct http_request *request, struct question *question)
 {
 	struct str accept = http_request_header(request, "Accept");
 
-	if (!accept.p)
-		return FORMAT_REDFISH;
-	if (str_find(accept, STR("application/x-ndjson")) < accept.len)
-		return FORMAT_NDJSON;
-	return str_find(accept, STR("text/csv")) < accept.len ? FORMAT_CSV : FORMAT_REDFISH;
+	question->format = FORMAT_REDFISH;
+	if (accept.p && str_find(accept, STR("application/x-ndjson")) < accept.len)
+		question->format = FORMAT_NDJSON;
+	else if (accept.p && str_find(accept, STR("text/csv")) < accept.len)
+		question->format = FORMAT_CSV;
+	else if (!negotiate_accepts(accept, "application/json")) {
+		reply_error(request, 406, "HeaderInvalid", .args = { STR("Accept") });
+		return false;
+	}
+	return true;
 }
 
 void entries_get(struct api *api, const struct target *target)
@@ -177,8 +184,7 @@ void entries_get(struct api *api, const struct target *target)
 		question_free(question);
 		return;
 	}
-	question->format = format_wanted(target->request);
-	good = take_options(target, &options, question);
+	good = take_format(target->request, question) && take_options(target, &options, question);
 	query_options_fini(&options);
 	if (good)
 		ask(api, question);
@@ -198,8 +204,10 @@ static void ask_for_one(struct api *api, const struct target *target, enum kind 
 	}
 	question = question_new(api, target->request, kind);
 	question->seq = seq;
-	question->format = format_wanted(target->request);
-	ask(api, question);
+	if (kind == KIND_ATTACHMENT || take_format(target->request, question))
+		ask(api, question);
+	else
+		question_free(question);
 }
 
 void entries_get_one(struct api *api, const struct target *target)

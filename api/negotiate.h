@@ -15,7 +15,7 @@ bool negotiate_gzip(struct str accept_encoding);
 /* Whether a Content-Type is `type`, whatever its parameters. p NULL: no. */
 bool negotiate_is_type(struct str content_type, const char *type);
 
-#define ETAG_BYTES 24 /* W/"0123456789abcdef" and its NUL */
+#define ETAG_BYTES 21 /* W/"0123456789abcdef" and its NUL */
 /* A weak tag: the same for the same bytes of `body`. Returns out. */
 char *etag_of(struct str body, char out[ETAG_BYTES]);
 /* Whether the list of an If-Match or If-None-Match names `etag` (or is "*"), strong or weak. */

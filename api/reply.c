@@ -13,7 +13,7 @@
 
 void answer_add(struct answer *answer, const char *name, struct str value)
 {
-	if (answer->n_headers < ANSWER_MAX_HEADERS && value.p)
+	if (answer->n_headers < ANSWER_MAX_HEADERS && value.len > 0)
 		answer->headers[answer->n_headers++] = (struct http_header){ str_of(name), value };
 }
 
@@ -187,10 +187,17 @@ void reply_created(struct http_request *request, struct str location, const char
 
 void reply_text(struct http_request *request, int status, const char *type, struct str body)
 {
+	const struct resource *resource = resource_find(http_request_path(request)).resource;
+	struct strbuf allow;
 	struct answer answer;
 
+	strbuf_init(&allow, API_ALLOW_MAX_BYTES);
+	if (resource && !(resource->flags & RESOURCE_PLAIN))
+		resource_put_allow(resource, &allow);
 	answer_init(&answer, request, status, type);
+	answer_add(&answer, "Allow", strbuf_str(&allow));
 	answer_send(&answer, "no-store", body);
+	strbuf_fini(&allow);
 }
 
 void reply_empty(struct http_request *request)

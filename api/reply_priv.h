@@ -17,7 +17,7 @@ struct answer {
 };
 
 void answer_init(struct answer *answer, struct http_request *request, int status, const char *type);
-void answer_add(struct answer *answer, const char *name, struct str value); /* p NULL: nothing */
+void answer_add(struct answer *answer, const char *name, struct str value); /* empty: nothing */
 /* `cache`: Cache-Control. Packs a large body when the client takes gzip. */
 void answer_send(struct answer *answer, const char *cache, struct str body);
 /* A query that is refused. */
