@@ -50,7 +50,7 @@ static const struct resource resources[] = {
 	{ REGISTRIES_PATH "/{Id}", "MessageRegistryFile.v1_1_5", registry_encode, READ(NULL),
 	  .delete = { ROLE_ADMINISTRATOR, registries_remove } },
 	{ REGISTRIES_PATH "/{Id}/{File}", "MessageRegistry.v1_7_0", READ(registries_get_body) },
-	{ "/redfish/v1/AggregationService", "AggregationService.v1_0_3", aggregation_service_encode,
+	{ "/redfish/v1/AggregationService", "AggregationService.v1_0_1", aggregation_service_encode,
 	  READ(NULL) },
 	{ SOURCES_PATH "/{Id}/Actions/Oem/Rfeventd.FetchRegistries",
 	  .post = { ROLE_OPERATOR, sources_fetch_registries } },

@@ -31,6 +31,17 @@ static void answer_opened(struct http_request *request, const char *token, const
 	strbuf_fini(&location);
 }
 
+static void refuse_incomplete(struct http_request *request, const char *user, const char *password)
+{
+	static const char key[] = "CreateFailedMissingReqProperties";
+	const struct fault faults[] = {
+		{ .key = key, .args = { STR("UserName") }, .property = "/UserName" },
+		{ .key = key, .args = { STR("Password") }, .property = "/Password" },
+	};
+
+	reply_faults(request, 400, &faults[user ? 1 : 0], (user || password) ? 1 : 2);
+}
+
 void sessions_open(struct auth *auth, struct http_request *request)
 {
 	char token[AUTH_TOKEN_CHARS + 1], id[AUTH_SESSION_ID_CHARS + 1];
@@ -42,9 +53,7 @@ void sessions_open(struct auth *auth, struct http_request *request)
 	user = json_string_value(json_object_get(json, "UserName"));
 	password = json_string_value(json_object_get(json, "Password"));
 	if (!user || !password)
-		reply_error(request, 400, "CreateFailedMissingReqProperties",
-			    .args = { user ? STR("Password") : STR("UserName") },
-			    .property = user ? "/Password" : "/UserName");
+		refuse_incomplete(request, user, password);
 	else if (!auth_password_is(auth, str_of(user), str_of(password)))
 		reply_error(request, 401, "AccessUnauthorized");
 	else if (!auth_session_open(auth, token, id))

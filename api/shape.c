@@ -97,7 +97,9 @@ static json_t *select_all(json_t *body, struct str names)
 		return select_properties(body, names);
 	chosen = json_array();
 	json_array_foreach(members, i, member)
+	{
 		json_array_append_new(chosen, select_properties(member, names));
+	}
 	json_object_set_new(body, "Members", chosen);
 	return json_incref(body);
 }

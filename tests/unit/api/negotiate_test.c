@@ -46,9 +46,17 @@ static void test_gzip_is_wanted(void **state)
 		const char *header;
 		bool gzip;
 	} cases[] = {
-		{ NULL, false },   { "", false },	 { "gzip", true },	     { "GZip", true },
-		{ "br", false },   { "br, gzip", true }, { "gzip;q=0", false },	     { "*", true },
-		{ "*;q=0", false }, { "deflate, *;q=0.1", true }, { "*, gzip;q=0.0", false },
+		{ NULL, false },
+		{ "", false },
+		{ "gzip", true },
+		{ "GZip", true },
+		{ "br", false },
+		{ "br, gzip", true },
+		{ "gzip;q=0", false },
+		{ "*", true },
+		{ "*;q=0", false },
+		{ "deflate, *;q=0.1", true },
+		{ "*, gzip;q=0.0", false },
 		{ "gzip;q=0.5", true },
 	};
 
@@ -61,7 +69,8 @@ static void test_gzip_is_wanted(void **state)
 static void test_content_type(void **state)
 {
 	assert_true(negotiate_is_type(STR("application/json"), "application/json"));
-	assert_true(negotiate_is_type(STR(" Application/json ; charset=utf-8"), "application/json"));
+	assert_true(
+		negotiate_is_type(STR(" Application/json ; charset=utf-8"), "application/json"));
 	assert_false(negotiate_is_type(STR("application/json5"), "application/json"));
 	assert_false(negotiate_is_type(STR(""), "application/json"));
 }

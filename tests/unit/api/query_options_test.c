@@ -17,10 +17,11 @@ static void test_what_is_taken(void **state)
 	struct query_options options;
 	struct query_fault fault;
 
-	assert_int_equal(query_options_parse(STR("$select=Id,Status/Health&%24top=5&$skip=007&x=1&"
-						 "$filter=Severity%20eq%20'OK'&$expand=.($levels=1)"),
-					     ALL, &options, &fault),
-			 0);
+	assert_int_equal(
+		query_options_parse(STR("$select=Id,Status/Health&%24top=5&$skip=007&x=1&"
+					"$filter=Severity%20eq%20'OK'&$expand=.($levels=1)"),
+				    ALL, &options, &fault),
+		0);
 	assert_int_equal(options.given,
 			 QUERY_SELECT | QUERY_TOP | QUERY_SKIP | QUERY_FILTER | QUERY_EXPAND);
 	assert_string_equal(options.select.p, "Id,Status/Health");
@@ -59,7 +60,8 @@ static void test_expand(void **state)
 	struct query_fault fault;
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		assert_int_equal(query_options_parse(str_of(cases[i].query), ALL, &options, &fault), 0);
+		assert_int_equal(query_options_parse(str_of(cases[i].query), ALL, &options, &fault),
+				 0);
 		assert_int_equal(options.expand, cases[i].expand);
 		query_options_fini(&options);
 	}
@@ -97,7 +99,8 @@ static void test_refusals(void **state)
 	struct query_fault fault;
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		if (query_options_parse(str_of(cases[i].query), cases[i].taken, &options, &fault) == 0)
+		if (query_options_parse(str_of(cases[i].query), cases[i].taken, &options, &fault) ==
+		    0)
 			fail_msg("'%s' was taken", cases[i].query);
 		assert_int_equal(fault.status, cases[i].status);
 		assert_string_equal(fault.key, cases[i].key);

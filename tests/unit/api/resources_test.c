@@ -15,7 +15,7 @@
 #include "base/mem.h"
 
 #define DOCUMENT "docs/api/redfish.md"
-#define LOG	 "/redfish/v1/Managers/rfeventd/LogServices/Events/Entries"
+#define LOG      "/redfish/v1/Managers/rfeventd/LogServices/Events/Entries"
 
 static void test_paths(void **state)
 {
@@ -27,8 +27,8 @@ static void test_paths(void **state)
 		{ "/redfish/v1/$metadata", "/redfish/v1/$metadata", "", "", "" },
 		{ LOG "/12", LOG "/{Id}", "12", "", "12" },
 		{ LOG "/12/attachment", LOG "/{Id}/attachment", "12", "", "12/attachment" },
-		{ "/redfish/v1/Registries/A/B.json", "/redfish/v1/Registries/{Id}/{File}", "A", "B.json",
-		  "A/B.json" },
+		{ "/redfish/v1/Registries/A/B.json", "/redfish/v1/Registries/{Id}/{File}", "A",
+		  "B.json", "A/B.json" },
 		{ "/redfish/v1/Registries/Actions/Oem/Rfeventd.Resolve",
 		  "/redfish/v1/Registries/Actions/Oem/Rfeventd.Resolve", "", "", "" },
 		{ "/rest/v1/Managers/x/", "/rest/v1/{Path…}", "Managers/x", "", "Managers/x" },
@@ -62,7 +62,8 @@ static void test_methods_and_allow(void **state)
 	struct strbuf allow;
 
 	assert_non_null(resource_method(registries, HTTP_HEAD));
-	assert_ptr_equal(resource_method(registries, HTTP_GET), resource_method(registries, HTTP_HEAD));
+	assert_ptr_equal(resource_method(registries, HTTP_GET),
+			 resource_method(registries, HTTP_HEAD));
 	assert_int_equal(resource_method(registries, HTTP_POST)->least, ROLE_ADMINISTRATOR);
 	assert_null(resource_method(registries, HTTP_PUT));
 	assert_null(resource_method(registries, HTTP_DELETE));
@@ -76,11 +77,11 @@ static void test_methods_and_allow(void **state)
 /* Only what DSP0266 opens, the health of the service, and the ways to log in. */
 static void test_what_is_open_to_anybody(void **state)
 {
-	static const char *const open[] = { "/-/healthy",	  "/-/ready",
-					    "/stream",		  "/rest/v1",
-					    "/rest/v1/{Path…}",   "/redfish",
-					    "/redfish/v1",	  "/redfish/v1/odata",
-					    "/redfish/v1/$metadata" };
+	static const char *const open[] = {
+		"/-/healthy",  "/-/ready",          "/stream",
+		"/rest/v1",    "/rest/v1/{Path…}",  "/redfish",
+		"/redfish/v1", "/redfish/v1/odata", "/redfish/v1/$metadata"
+	};
 	size_t n = 0;
 
 	for (size_t i = 0; i < resource_count(); i++) {
@@ -105,7 +106,8 @@ static void test_children_are_the_fixed_rows_below(void **state)
 	assert_null(resource_child(STR("/redfish/v1/Registries"), 0));
 }
 
-/* --- the document ------------------------------------------------------------------------------- */
+/* --- the document -------------------------------------------------------------------------------
+ */
 
 static const char *role_text(const struct resource_method *method)
 {
@@ -116,8 +118,9 @@ static const char *role_text(const struct resource_method *method)
 
 static void put_row(const struct resource *row, struct strbuf *out)
 {
-	strbuf_putf(out, "| `%s` | %s | %s | %s | %s | %s |\n", row->path, row->type ? row->type : "",
-		    role_text(resource_method(row, HTTP_GET)), role_text(resource_method(row, HTTP_POST)),
+	strbuf_putf(out, "| `%s` | %s | %s | %s | %s | %s |\n", row->path,
+		    row->type ? row->type : "", role_text(resource_method(row, HTTP_GET)),
+		    role_text(resource_method(row, HTTP_POST)),
 		    role_text(resource_method(row, HTTP_PATCH)),
 		    role_text(resource_method(row, HTTP_DELETE)));
 }

@@ -11,17 +11,17 @@
 #include "api/shape.h"
 #include "base/mem.h"
 
-#define COLLECTION                                                                                  \
-	"{\"@odata.id\":\"/c\",\"Name\":\"C\",\"Members\":[{\"@odata.id\":\"/c/1\"},"               \
+#define COLLECTION                                                                                 \
+	"{\"@odata.id\":\"/c\",\"Name\":\"C\",\"Members\":[{\"@odata.id\":\"/c/1\"},"              \
 	"{\"@odata.id\":\"/c/2\"},{\"@odata.id\":\"/c/gone\"}],\"Members@odata.count\":3}"
-#define SINGLE                                                                                      \
+#define SINGLE                                                                                     \
 	"{\"@odata.id\":\"/s\",\"Members\":[{\"@odata.id\":\"/c/1\"}],\"Members@odata.count\":1}"
-#define RESOURCE                                                                                    \
-	"{\"@odata.id\":\"/r\",\"@odata.type\":\"#R.v1.R\",\"Id\":\"r\",\"Id@x.y\":1,"              \
-	"\"Status\":{\"State\":\"Enabled\",\"Health\":\"OK\"},\"Below\":{\"@odata.id\":\"/c/1\"},"  \
+#define RESOURCE                                                                                   \
+	"{\"@odata.id\":\"/r\",\"@odata.type\":\"#R.v1.R\",\"Id\":\"r\",\"Id@x.y\":1,"             \
+	"\"Status\":{\"State\":\"Enabled\",\"Health\":\"OK\"},\"Below\":{\"@odata.id\":\"/c/1\"}," \
 	"\"Links\":{\"Far\":{\"@odata.id\":\"/c/2\"}}}"
-#define SHOWN                                                                                       \
-	"{\"@odata.id\":\"/e\",\"Members\":[{\"@odata.id\":\"/e/1\",\"A\":1,\"B\":2},"              \
+#define SHOWN                                                                                      \
+	"{\"@odata.id\":\"/e\",\"Members\":[{\"@odata.id\":\"/e/1\",\"A\":1,\"B\":2},"             \
 	"{\"@odata.id\":\"/e/2\",\"A\":3,\"B\":4}],\"Members@odata.count\":9}"
 
 static bool encode(void *ctx, struct str uri, struct strbuf *out)
@@ -61,9 +61,11 @@ static void test_shapes(void **state)
 		{ "$select=Id", 0, RESOURCE,
 		  "{\"@odata.id\":\"/r\",\"@odata.type\":\"#R.v1.R\",\"Id\":\"r\",\"Id@x.y\":1}" },
 		{ "$select=Status/Health,None", 0, RESOURCE,
-		  "{\"@odata.id\":\"/r\",\"@odata.type\":\"#R.v1.R\",\"Status\":{\"Health\":\"OK\"}}" },
+		  "{\"@odata.id\":\"/"
+		  "r\",\"@odata.type\":\"#R.v1.R\",\"Status\":{\"Health\":\"OK\"}}" },
 		{ "$select=Status,Status/Health", 0, RESOURCE,
-		  "{\"@odata.id\":\"/r\",\"@odata.type\":\"#R.v1.R\",\"Status\":{\"State\":\"Enabled\","
+		  "{\"@odata.id\":\"/"
+		  "r\",\"@odata.type\":\"#R.v1.R\",\"Status\":{\"State\":\"Enabled\","
 		  "\"Health\":\"OK\"}}" },
 		{ "$select=Name", 0, COLLECTION, "{\"@odata.id\":\"/c\",\"Name\":\"C\"}" },
 		{ "$select=B", 0, SHOWN,
@@ -76,21 +78,27 @@ static void test_shapes(void **state)
 		  "{\"@odata.id\":\"/c\",\"Name\":\"C\",\"Members\":[{\"@odata.id\":\"/c/gone\"}],"
 		  "\"Members@odata.count\":3}" },
 		{ "$skip=9", 0, COLLECTION,
-		  "{\"@odata.id\":\"/c\",\"Name\":\"C\",\"Members\":[],\"Members@odata.count\":3}" },
+		  "{\"@odata.id\":\"/"
+		  "c\",\"Name\":\"C\",\"Members\":[],\"Members@odata.count\":3}" },
 		{ "$top=0", 0, COLLECTION,
-		  "{\"@odata.id\":\"/c\",\"Name\":\"C\",\"Members\":[],\"Members@odata.count\":3}" },
+		  "{\"@odata.id\":\"/"
+		  "c\",\"Name\":\"C\",\"Members\":[],\"Members@odata.count\":3}" },
 		{ "$top=1", QUERY_TOP, SHOWN, SHOWN },
 		{ "$expand=.&$skip=1", 0, COLLECTION,
-		  "{\"@odata.id\":\"/c\",\"Name\":\"C\",\"Members\":[{\"@odata.id\":\"/c/2\",\"Id\":\"2\","
+		  "{\"@odata.id\":\"/c\",\"Name\":\"C\",\"Members\":[{\"@odata.id\":\"/c/"
+		  "2\",\"Id\":\"2\","
 		  "\"Next\":{\"@odata.id\":\"/c/2\"}},{\"@odata.id\":\"/c/gone\"}],"
 		  "\"Members@odata.count\":3}" },
 		{ "$expand=~&$select=Below,Links", 0, RESOURCE,
-		  "{\"@odata.id\":\"/r\",\"@odata.type\":\"#R.v1.R\",\"Below\":{\"@odata.id\":\"/c/1\"},"
+		  "{\"@odata.id\":\"/r\",\"@odata.type\":\"#R.v1.R\",\"Below\":{\"@odata.id\":\"/c/"
+		  "1\"},"
 		  "\"Links\":{\"Far\":{\"@odata.id\":\"/c/2\",\"Id\":\"2\",\"Next\":{\"@odata.id\":"
 		  "\"/c/2\"}}}}" },
 		{ "$expand=.&$select=Below,Links", 0, RESOURCE,
-		  "{\"@odata.id\":\"/r\",\"@odata.type\":\"#R.v1.R\",\"Below\":{\"@odata.id\":\"/c/1\","
-		  "\"Id\":\"1\",\"Next\":{\"@odata.id\":\"/c/2\"}},\"Links\":{\"Far\":{\"@odata.id\":"
+		  "{\"@odata.id\":\"/r\",\"@odata.type\":\"#R.v1.R\",\"Below\":{\"@odata.id\":\"/c/"
+		  "1\","
+		  "\"Id\":\"1\",\"Next\":{\"@odata.id\":\"/c/"
+		  "2\"}},\"Links\":{\"Far\":{\"@odata.id\":"
 		  "\"/c/2\"}}}" },
 		{ "only&$select=Id", 0, SINGLE, "{\"@odata.id\":\"/c/1\",\"Id\":\"1\"}" },
 		{ "only", 0, COLLECTION, COLLECTION },
@@ -99,7 +107,8 @@ static void test_shapes(void **state)
 	struct strbuf out;
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		assert_int_equal(shaped(cases[i].query, cases[i].done, cases[i].body, &out, &fault), 0);
+		assert_int_equal(shaped(cases[i].query, cases[i].done, cases[i].body, &out, &fault),
+				 0);
 		assert_string_equal(out.p, cases[i].expected);
 		strbuf_fini(&out);
 	}
@@ -110,7 +119,8 @@ static void test_the_next_page_keeps_the_rest_of_the_query(void **state)
 	struct query_fault fault;
 	struct strbuf out;
 
-	assert_int_equal(shaped("x=1&$top=1&$skip=1&$select=Members", 0, COLLECTION, &out, &fault), 0);
+	assert_int_equal(shaped("x=1&$top=1&$skip=1&$select=Members", 0, COLLECTION, &out, &fault),
+			 0);
 	assert_non_null(strstr(out.p, "\"/c?$skip=2&x=1&$top=1&$select=Members\""));
 	strbuf_fini(&out);
 }
