@@ -137,6 +137,7 @@ static void *run(void *ctx)
 {
 	struct api *api = ctx;
 
+	reply_serve(api);
 	loop_run(api->loop);
 	return NULL;
 }

@@ -43,8 +43,8 @@ struct api_job {
 /* False when too many wait: the request was answered so, and the job stays the caller's. */
 bool api_submit(struct api *api, struct query_pool *pool, struct api_job *job);
 
-/* Who asks, by the credentials of the request. */
-enum role api_role(struct api *api, const struct http_request *request);
+/* Whether who asks may use what has this access. */
+bool api_may(struct api *api, const struct http_request *request, enum route_access access);
 
 /* dispatch.c: from a request's path to the code of its resource */
 void dispatch_head(struct http_request *request, void *api);

@@ -13,43 +13,37 @@
 #include "base/slot.h"
 #include "event/source_set.h"
 
-enum role api_role(struct api *api, const struct http_request *request)
+bool api_may(struct api *api, const struct http_request *request, enum route_access access)
 {
-	return auth_check(api->auth, request) == AUTH_OK ? ROLE_ADMINISTRATOR : ROLE_NOBODY;
-}
-
-/* False when the request was refused (and answered). */
-static bool may_enter(struct api *api, struct http_request *request, enum role least,
-		      enum role *role)
-{
-	*role = ROLE_NOBODY;
-	if (least == ROLE_NOBODY)
+	if (access == ACCESS_OPEN || access == ACCESS_STREAM ||
+	    (access == ACCESS_METRICS && api->config.metrics_public))
 		return true;
-	*role = api_role(api, request);
-	if (*role >= least)
-		return true;
-	if (*role == ROLE_NOBODY)
-		reply_error(request, 401, "AccessUnauthorized");
-	else
-		reply_error(request, 403, "InsufficientPrivilege");
-	return false;
+	return auth_check(api->auth, request) == AUTH_OK;
 }
 
 /* Whom a path lets in that is not there, or does not take the method: what there is below the root
  * is nobody's business who has not logged in. */
-static enum role least_role(struct api *api, const struct http_request *request,
-			    const struct resource *resource)
+static enum route_access access_of(const struct http_request *request,
+				   const struct resource *resource)
 {
 	const struct resource_method *method;
 
 	if (!resource)
 		return str_starts_with(http_request_path(request), STR("/redfish/v1/"))
-			       ? ROLE_READ_ONLY
-			       : ROLE_NOBODY;
-	if (resource->flags & RESOURCE_METRICS && api->config.metrics_public)
-		return ROLE_NOBODY;
+			       ? ACCESS_READ
+			       : ACCESS_OPEN;
 	method = resource_method(resource, http_request_method(request));
-	return method ? method->least : resource->get.least;
+	return method ? method->access : resource->get.access;
+}
+
+/* False when the request was refused (and answered). */
+static bool may_enter(struct api *api, struct http_request *request,
+		      const struct resource *resource)
+{
+	if (api_may(api, request, access_of(request, resource)))
+		return true;
+	reply_error(request, 401, "AccessUnauthorized");
+	return false;
 }
 
 static bool is_changed_by(enum http_method method)
@@ -104,11 +98,9 @@ void dispatch_head(struct http_request *request, void *ctx)
 {
 	struct api *api = ctx;
 	struct place place = find_place(request);
-	enum role role;
 	size_t max_bytes;
 
-	http_request_set_user(request, api);
-	if (!may_enter(api, request, least_role(api, request, place.resource), &role))
+	if (!may_enter(api, request, place.resource))
 		return;
 	if (!place.resource) {
 		refuse_missing(request);
@@ -169,9 +161,8 @@ void dispatch_request(struct http_request *request, void *ctx)
 				 .rest = place.rest,
 				 .query = http_request_query(request) };
 
-	http_request_set_user(request, api);
 	memcpy(target.ids, place.ids, sizeof(target.ids));
-	if (!may_enter(api, request, least_role(api, request, place.resource), &target.role))
+	if (!may_enter(api, request, place.resource))
 		return; /* the session ended while the body came */
 	if (!query_is_good(&target))
 		return;

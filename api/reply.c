@@ -11,6 +11,18 @@
 #define JSON_TYPE "application/json;charset=utf-8"
 #define SCHEMAS   "http://redfish.dmtf.org/schemas/v1/"
 
+static _Thread_local struct api *serving; /* by this thread */
+
+void reply_serve(struct api *api)
+{
+	serving = api;
+}
+
+struct api *reply_api(void)
+{
+	return serving;
+}
+
 void answer_add(struct answer *answer, const char *name, struct str value)
 {
 	if (answer->n_headers < ANSWER_MAX_HEADERS && value.len > 0)
@@ -71,7 +83,7 @@ static void put_schema_link(struct str body, struct strbuf *out)
 static bool encode_member(void *ctx, struct str uri, struct strbuf *out)
 {
 	struct http_request *request = ctx;
-	struct api *api = http_request_user(request);
+	struct api *api = reply_api();
 	struct place place = resource_find(uri);
 	struct target target = { .request = request,
 				 .resource = place.resource,
@@ -79,10 +91,9 @@ static bool encode_member(void *ctx, struct str uri, struct strbuf *out)
 
 	if (!place.resource || !place.resource->encode)
 		return false;
-	target.role = api_role(api, request);
 	for (size_t i = 0; i < RESOURCE_MAX_IDS; i++)
 		target.ids[i] = place.ids[i];
-	return target.role >= place.resource->get.least &&
+	return api_may(api, request, place.resource->get.access) &&
 	       place.resource->encode(api, &target, out);
 }
 

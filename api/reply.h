@@ -1,7 +1,7 @@
 /* Reply: Redfish answers of the operators' door: headers every answer carries, the shaping that a
  * query asks for, ETags, gzip, and error bodies in the caller's language (DSP0266, "Responses").
  *
- * Requests come through dispatch.c, which sets `struct api` as their user. API thread only.
+ * API thread only.
  */
 #ifndef API_REPLY_H
 #define API_REPLY_H
@@ -11,7 +11,10 @@
 
 #include "base/str.h"
 
+struct api;
 struct http_request;
+
+void reply_serve(struct api *api); /* the thread answers for it from now on; before all else */
 
 /* JSON. For GET and HEAD of a Redfish resource, and 200: with Allow, Link and ETag, shaped by the
  * query, or 304. `allow` NULL: what the resource's row says. */

@@ -134,7 +134,7 @@ static void add_headers(struct answer *answer, const struct fault *fault, struct
 
 void reply_faults(struct http_request *request, int status, const struct fault *faults, size_t n)
 {
-	struct api *api = http_request_user(request);
+	struct api *api = reply_api();
 	struct strbuf body, allow;
 	struct answer answer;
 

@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "http/server.h"
 
+struct api;
 struct query_fault;
 
 #define ANSWER_MAX_HEADERS 12
@@ -15,6 +16,8 @@ struct answer {
 	struct http_header headers[ANSWER_MAX_HEADERS];
 	size_t n_headers;
 };
+
+struct api *reply_api(void); /* of this thread */
 
 void answer_init(struct answer *answer, struct http_request *request, int status, const char *type);
 void answer_add(struct answer *answer, const char *name, struct str value); /* empty: nothing */

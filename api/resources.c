@@ -8,8 +8,9 @@
 #include "base/mem.h"
 #include "registries/limits.h"
 
-#define READ(fn)      .get = { ROLE_READ_ONLY, fn }
-#define OPEN(fn)      .get = { ROLE_NOBODY, fn }
+#define READ(fn)      .get = { ACCESS_READ, fn }
+#define OPEN(fn)      .get = { ACCESS_OPEN, fn }
+#define SELF(fn)      .get = { ACCESS_SELF, fn }
 #define SESSIONS_PATH "/redfish/v1/SessionService/Sessions"
 #define SOURCES_PATH  "/redfish/v1/AggregationService/AggregationSources"
 
@@ -18,12 +19,12 @@ static const struct resource resources[] = {
 	/* Not Redfish. */
 	{ "/-/healthy", .flags = RESOURCE_PLAIN, OPEN(api_get_healthy) },
 	{ "/-/ready", .flags = RESOURCE_PLAIN, OPEN(api_get_ready) },
-	{ "/metrics", .flags = RESOURCE_PLAIN | RESOURCE_METRICS, READ(api_get_metrics) },
-	{ "/stream", .flags = RESOURCE_PLAIN, OPEN(stream_get) }, /* looks who it is itself */
+	{ "/metrics", .flags = RESOURCE_PLAIN, .get = { ACCESS_METRICS, api_get_metrics } },
+	{ "/stream", .flags = RESOURCE_PLAIN, .get = { ACCESS_STREAM, stream_get } },
 	{ "/rest/v1", .flags = RESOURCE_PLAIN, OPEN(service_root_moved),
-	  .post = { ROLE_NOBODY, service_root_moved } },
+	  .post = { ACCESS_OPEN, service_root_moved } },
 	{ "/rest/v1/{Path…}", .flags = RESOURCE_PLAIN, OPEN(service_root_moved),
-	  .post = { ROLE_NOBODY, service_root_moved } },
+	  .post = { ACCESS_OPEN, service_root_moved } },
 	/* The way in: no login (DSP0266, "Authentication requirements"). */
 	{ "/redfish", .encode = service_root_encode_versions, OPEN(NULL) },
 	{ "/redfish/v1", "ServiceRoot.v1_20_0", service_root_encode, OPEN(NULL) },
@@ -43,24 +44,24 @@ static const struct resource resources[] = {
 	{ LOG_ENTRIES_PATH "/{Id}/attachment", .flags = RESOURCE_ANY_ACCEPT,
 	  READ(entries_get_raw) },
 	{ REGISTRIES_PATH, "MessageRegistryFileCollection", registries_encode, READ(NULL),
-	  .post = { ROLE_ADMINISTRATOR, registries_add }, .flags = RESOURCE_ANY_BODY,
+	  .post = { ACCESS_ADMINISTER, registries_add }, .flags = RESOURCE_ANY_BODY,
 	  .max_body_bytes = REGISTRY_MAX_BYTES },
 	{ REGISTRIES_PATH "/Actions/Oem/Rfeventd.Resolve",
-	  .post = { ROLE_READ_ONLY, registries_resolve } },
+	  .post = { ACCESS_ASK, registries_resolve } },
 	{ REGISTRIES_PATH "/{Id}", "MessageRegistryFile.v1_1_5", registry_encode, READ(NULL),
-	  .delete = { ROLE_ADMINISTRATOR, registries_remove } },
+	  .delete = { ACCESS_ADMINISTER, registries_remove } },
 	{ REGISTRIES_PATH "/{Id}/{File}", "MessageRegistry.v1_7_0", READ(registries_get_body) },
 	{ "/redfish/v1/AggregationService", "AggregationService.v1_0_1", aggregation_service_encode,
 	  READ(NULL) },
 	{ SOURCES_PATH "/{Id}/Actions/Oem/Rfeventd.FetchRegistries",
-	  .post = { ROLE_OPERATOR, sources_fetch_registries } },
+	  .post = { ACCESS_OPERATE, sources_fetch_registries } },
 	{ "/redfish/v1/EventService", "EventService.v1_12_0", event_service_encode, READ(NULL) },
 	{ "/redfish/v1/SessionService", "SessionService.v1_2_0", session_service_encode,
 	  READ(NULL) },
-	{ SESSIONS_PATH, "SessionCollection", sessions_encode, READ(NULL),
-	  .post = { ROLE_NOBODY, session_post } },
-	{ SESSIONS_PATH "/{Id}", "Session.v1_8_0", session_encode, READ(NULL),
-	  .delete = { ROLE_READ_ONLY, session_delete } },
+	{ SESSIONS_PATH, "SessionCollection", sessions_encode, SELF(NULL),
+	  .post = { ACCESS_OPEN, session_post } },
+	{ SESSIONS_PATH "/{Id}", "Session.v1_8_0", session_encode, SELF(NULL),
+	  .delete = { ACCESS_SELF, session_delete } },
 };
 
 size_t resource_count(void)

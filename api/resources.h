@@ -2,7 +2,7 @@
  *
  * One table (resources.c) of paths; it is also the authorisation matrix (role x resource x method),
  * the Allow header, the lists of fixed members, the links of the service root and the document
- * docs/api/redfish.md. Roles are a ladder: whoever stands on a rung may do what those below may.
+ * docs/api/redfish.md.
  *
  * To add a resource: write an encoder (the body, at once) or a handler (answers by itself, now or
  * later) in a file of its own, declare it in api_priv.h, and give it a row. An encoder's resource
@@ -21,7 +21,17 @@
 struct api;
 struct resource;
 
-enum role { ROLE_NOBODY, ROLE_READ_ONLY, ROLE_OPERATOR, ROLE_ADMINISTRATOR };
+/* Who may use a method of a resource; each of the last three may what the ones before it may. */
+enum route_access {
+	ACCESS_OPEN,    /* everybody */
+	ACCESS_STREAM,  /* everybody; the resource looks at who it is */
+	ACCESS_METRICS, /* as READ, unless api.metrics_public */
+	ACCESS_READ,    /* who is logged in */
+	ACCESS_ASK,     /* the same, of a POST that changes nothing */
+	ACCESS_SELF,    /* the same; the resource decides by what it is asked */
+	ACCESS_OPERATE, /* Operators */
+	ACCESS_ADMINISTER
+};
 
 #define RESOURCE_MAX_IDS 3 /* "{…}" of one path */
 
@@ -39,7 +49,6 @@ struct target {
 	struct str ids[RESOURCE_MAX_IDS];
 	struct str rest;
 	struct str query;
-	enum role role; /* of who asks */
 };
 
 /* Answers the request: now, or later from a job. */
@@ -49,7 +58,7 @@ typedef void resource_fn(struct api *api, const struct target *target);
 typedef bool resource_encode_fn(struct api *api, const struct target *target, struct strbuf *out);
 
 struct resource_method {
-	enum role least;
+	enum route_access access;
 	resource_fn *fn; /* NULL: not taken; GET: the encoder's */
 };
 
@@ -57,7 +66,6 @@ enum resource_flags {
 	RESOURCE_PLAIN = 1 << 0, /* no Redfish resource: none of DSP0266's headers and queries */
 	RESOURCE_ANY_ACCEPT = 1 << 1, /* has other forms than JSON, and chooses itself */
 	RESOURCE_ANY_BODY = 1 << 2,   /* takes other bodies than JSON */
-	RESOURCE_METRICS = 1 << 3,    /* nobody needs to log in with api.metrics_public */
 };
 
 struct resource {

@@ -64,7 +64,7 @@ static void test_methods_and_allow(void **state)
 	assert_non_null(resource_method(registries, HTTP_HEAD));
 	assert_ptr_equal(resource_method(registries, HTTP_GET),
 			 resource_method(registries, HTTP_HEAD));
-	assert_int_equal(resource_method(registries, HTTP_POST)->least, ROLE_ADMINISTRATOR);
+	assert_int_equal(resource_method(registries, HTTP_POST)->access, ACCESS_ADMINISTER);
 	assert_null(resource_method(registries, HTTP_PUT));
 	assert_null(resource_method(registries, HTTP_DELETE));
 	assert_null(resource_method(registries, HTTP_OPTIONS));
@@ -87,12 +87,12 @@ static void test_what_is_open_to_anybody(void **state)
 	for (size_t i = 0; i < resource_count(); i++) {
 		const struct resource *row = resource_at(i);
 
-		if (resource_method(row, HTTP_GET) && row->get.least == ROLE_NOBODY)
+		if (resource_method(row, HTTP_GET) && row->get.access <= ACCESS_STREAM)
 			assert_string_equal(row->path, open[n++]);
-		if (row->post.fn && row->post.least == ROLE_NOBODY)
+		if (row->post.fn && row->post.access <= ACCESS_STREAM)
 			assert_true(row->flags & RESOURCE_PLAIN || strstr(row->path, "/Sessions"));
-		assert_false(row->patch.fn && row->patch.least == ROLE_NOBODY);
-		assert_false(row->delete.fn && row->delete.least == ROLE_NOBODY);
+		assert_false(row->patch.fn && row->patch.access <= ACCESS_STREAM);
+		assert_false(row->delete.fn && row->delete.access <= ACCESS_STREAM);
 	}
 	assert_int_equal(n, ARRAY_LEN(open));
 }
@@ -109,20 +109,25 @@ static void test_children_are_the_fixed_rows_below(void **state)
 /* --- the document -------------------------------------------------------------------------------
  */
 
-static const char *role_text(const struct resource_method *method)
+static const char *access_text(const struct resource_method *method)
 {
-	static const char *const names[] = { "anybody", "ReadOnly", "Operator", "Administrator" };
+	static const char *const names[] = {
+		[ACCESS_OPEN] = "anybody",     [ACCESS_STREAM] = "anybody",
+		[ACCESS_METRICS] = "ReadOnly", [ACCESS_READ] = "ReadOnly",
+		[ACCESS_ASK] = "ReadOnly",     [ACCESS_SELF] = "ReadOnly, own",
+		[ACCESS_OPERATE] = "Operator", [ACCESS_ADMINISTER] = "Administrator",
+	};
 
-	return method ? names[method->least] : "";
+	return method ? names[method->access] : "";
 }
 
 static void put_row(const struct resource *row, struct strbuf *out)
 {
 	strbuf_putf(out, "| `%s` | %s | %s | %s | %s | %s |\n", row->path,
-		    row->type ? row->type : "", role_text(resource_method(row, HTTP_GET)),
-		    role_text(resource_method(row, HTTP_POST)),
-		    role_text(resource_method(row, HTTP_PATCH)),
-		    role_text(resource_method(row, HTTP_DELETE)));
+		    row->type ? row->type : "", access_text(resource_method(row, HTTP_GET)),
+		    access_text(resource_method(row, HTTP_POST)),
+		    access_text(resource_method(row, HTTP_PATCH)),
+		    access_text(resource_method(row, HTTP_DELETE)));
 }
 
 static void test_the_document_shows_the_table(void **state)
