@@ -42,7 +42,7 @@ PKG_translations := icu-uc icu-i18n jansson
 PKG_registries := jansson libcrypto libarchive
 PKG_storage := libpq
 PKG_subscribe := libcurl jansson
-PKG_api := libwebsockets jansson
+PKG_api := libwebsockets jansson zlib
 PKG_cli := libcurl libwebsockets jansson icu-uc
 PKGS := $(sort $(foreach room,$(ROOMS),$(PKG_$(room))))
 
@@ -141,7 +141,7 @@ FUZZ_TARGETS := \
 	registry:registries:4096 \
 	journal:storage:1024 message_id:registries:256 render:registries:512 recover:registries:512 \
 	catalog:registries:2048 language:translations:512 archive:registries:4096 registry_links:subscribe:1024 \
-	config:service:2048 snapshot:storage:2048 websocket_protocol:api:1024 uri:http:256
+	config:service:2048 snapshot:storage:2048 websocket_protocol:api:1024 uri:http:256 query:api:256
 FUZZ_SECONDS ?= 10
 fuzz_field = $(word $(2),$(subst :, ,$(1)))
 fuzz_room = $(call fuzz_field,$(1),2)
@@ -235,9 +235,9 @@ check-tsan: ## unit tests under ThreadSanitizer
 
 # --- packages --------------------------------------------------------------------------------
 DEPS_BUILD := gcc make python3 pkg-config libc6-dev libyaml-dev libssl-dev libjansson-dev libicu-dev libjemalloc-dev \
-	libnghttp2-dev libarchive-dev libpq-dev libwebsockets-dev libcurl4-openssl-dev libcrypt-dev postgresql
-DEPS_TEST := libcmocka-dev python3-pytest python3-httpx python3-h2 python3-h11 python3-psycopg2 python3-websockets python3-yaml \
-	curl openssl nodejs procps
+	libnghttp2-dev zlib1g-dev libarchive-dev libpq-dev libwebsockets-dev libcurl4-openssl-dev libcrypt-dev postgresql
+DEPS_TEST := libcmocka-dev python3-pytest python3-httpx python3-h2 python3-h11 python3-psycopg2 python3-websockets \
+	python3-jsonschema python3-yaml curl openssl nodejs procps
 DEPS_BENCH := nginx-light libnginx-mod-http-echo valgrind
 DEPS_FUZZ := clang clang-14 libclang-rt-14-dev
 DEPS_LINT := clang clang-format shellcheck cppcheck

@@ -2,15 +2,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "api/api_priv.h"
 #include "api/auth.h"
 #include "api/limits.h"
-#include "api/log_entry.h"
 #include "api/reply.h"
-#include "api/service_root.h"
-#include "api/sessions.h"
 #include "api/websocket.h"
 #include "base/err.h"
 #include "base/loop.h"
@@ -25,60 +21,8 @@
 #include "translations/catalog.h"
 
 #define METRICS_MAX_BYTES (4u << 20)
-#define OPENMETRICS_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
+#define OPENMETRICS_TYPE  "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
-typedef void route_fn(struct api *api, const struct target *target);
-
-enum route_access { ACCESS_OPEN, ACCESS_LOGIN, ACCESS_METRICS, ACCESS_STREAM };
-
-/* A path, or a path with anything behind it. GET implies HEAD. */
-struct route {
-	const char *path;
-	bool with_rest;
-	enum http_method method;
-	enum route_access access;
-	const char *allow;
-	route_fn *fn;
-};
-
-static void get_healthy(struct api *api, const struct target *target);
-static void get_ready(struct api *api, const struct target *target);
-static void get_metrics(struct api *api, const struct target *target);
-static void open_session(struct api *api, const struct target *target);
-static void close_session(struct api *api, const struct target *target);
-static void get_resource(struct api *api, const struct target *target);
-
-#define SOURCES_PATH "/redfish/v1/AggregationService/AggregationSources"
-#define SESSIONS_PATH "/redfish/v1/SessionService/Sessions"
-
-static const struct route routes[] = {
-	{ "/-/healthy", false, HTTP_GET, ACCESS_OPEN, "GET, HEAD", get_healthy },
-	{ "/-/ready", false, HTTP_GET, ACCESS_OPEN, "GET, HEAD", get_ready },
-	{ "/metrics", false, HTTP_GET, ACCESS_METRICS, "GET, HEAD", get_metrics },
-	{ "/stream", false, HTTP_GET, ACCESS_STREAM, "GET", stream_get },
-	{ "/redfish", false, HTTP_GET, ACCESS_OPEN, "GET, HEAD", get_resource },
-	{ "/redfish/v1", false, HTTP_GET, ACCESS_OPEN, "GET, HEAD", get_resource },
-	{ LOG_ENTRIES_PATH, false, HTTP_GET, ACCESS_LOGIN, "GET, HEAD", entries_get },
-	{ LOG_ENTRIES_PATH "/", true, HTTP_GET, ACCESS_LOGIN, "GET, HEAD", entries_get_one },
-	{ REGISTRIES_PATH, false, HTTP_GET, ACCESS_LOGIN, "GET, HEAD, POST", registries_get },
-	{ REGISTRIES_PATH, false, HTTP_POST, ACCESS_LOGIN, "GET, HEAD, POST", registries_add },
-	{ REGISTRIES_PATH "/Actions/Oem/Rfeventd.Resolve", false, HTTP_POST, ACCESS_LOGIN, "POST",
-	  registries_resolve },
-	{ REGISTRIES_PATH "/", true, HTTP_GET, ACCESS_LOGIN, "GET, HEAD, DELETE", registries_get_one },
-	{ REGISTRIES_PATH "/", true, HTTP_DELETE, ACCESS_LOGIN, "GET, HEAD, DELETE", registries_remove },
-	{ SOURCES_PATH "/", true, HTTP_POST, ACCESS_LOGIN, "POST", sources_act },
-	{ STORAGE_PATH, false, HTTP_GET, ACCESS_LOGIN, "GET, HEAD", storage_get },
-	{ QUARANTINE_PATH, false, HTTP_GET, ACCESS_LOGIN, "GET, HEAD", quarantine_get },
-	{ QUARANTINE_PATH "/", true, HTTP_GET, ACCESS_LOGIN, "GET, HEAD, POST", quarantine_get_one },
-	{ QUARANTINE_PATH "/", true, HTTP_POST, ACCESS_LOGIN, "GET, HEAD, POST", quarantine_act },
-	{ SESSIONS_PATH, false, HTTP_POST, ACCESS_OPEN, "GET, HEAD, POST", open_session },
-	{ SESSIONS_PATH "/", true, HTTP_DELETE, ACCESS_LOGIN, "DELETE", close_session },
-	/* Everything else below is looked up among the fixed resources. */
-	{ "/redfish/v1/", true, HTTP_GET, ACCESS_LOGIN, "GET, HEAD", get_resource },
-};
-
-static void on_head(struct http_request *request, void *ctx);
-static void on_request(struct http_request *request, void *ctx);
 static void on_answers(struct mailbox_item *first, void *ctx);
 static void on_turn_end(void *ctx);
 static void *run(void *ctx);
@@ -100,7 +44,9 @@ static void plain_stream_closed(void *ctx, struct str peer)
 static int open_server(struct api *api, struct err *err)
 {
 	const struct api_config *config = &api->config;
-	const struct http_handler handler = { .on_head = on_head, .on_request = on_request, .ctx = api };
+	const struct http_handler handler = { .on_head = dispatch_head,
+					      .on_request = dispatch_request,
+					      .ctx = api };
 	int r;
 
 	r = loop_new(&api->loop, err);
@@ -191,6 +137,7 @@ static void *run(void *ctx)
 {
 	struct api *api = ctx;
 
+	reply_serve(api);
 	loop_run(api->loop);
 	return NULL;
 }
@@ -215,8 +162,8 @@ bool api_submit(struct api *api, struct query_pool *pool, struct api_job *job)
 {
 	job->query.reply_to = api->answers;
 	if (query_pool_submit(pool, &job->query) < 0) {
-		reply_error(job->request, 503, "ServiceTemporarilyUnavailable", NULL,
-			    "Too many requests wait for the database; try again in a moment.");
+		reply_error(job->request, 503, "ServiceTemporarilyUnavailable",
+			    .args = { STR(API_RETRY_AFTER_TEXT) });
 		return false;
 	}
 	api->n_jobs++;
@@ -238,107 +185,26 @@ static void on_turn_end(void *ctx)
 		loop_stop(api->loop);
 }
 
-/* --- requests --------------------------------------------------------------------------------- */
+/* --- what is no Redfish resource
+ * ------------------------------------------------------------------ */
 
-static struct str without_slash(struct str path)
-{
-	while (path.len > 1 && path.p[path.len - 1] == '/')
-		path.len--;
-	return path;
-}
-
-/* The route of `path`: with the right method when there is one, else any (for its Allow). */
-static const struct route *find_route(struct str path, enum http_method method)
-{
-	const struct route *other = NULL;
-
-	if (method == HTTP_HEAD)
-		method = HTTP_GET;
-	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
-		struct str pattern = str_of(routes[i].path);
-		bool fits = routes[i].with_rest ?
-				    str_starts_with(path, pattern) && path.len > pattern.len :
-				    str_eq(without_slash(path), pattern);
-
-		if (!fits)
-			continue;
-		if (routes[i].method == method)
-			return &routes[i];
-		if (!other)
-			other = &routes[i];
-	}
-	return other;
-}
-
-/* False when the request was refused (and answered). */
-static bool may_enter(struct api *api, struct http_request *request, enum route_access access)
-{
-	if (access == ACCESS_OPEN || access == ACCESS_STREAM)
-		return true; /* the stream's door also lets in those who show a token later */
-	if (access == ACCESS_METRICS && api->config.metrics_public)
-		return true;
-	if (auth_check(api->auth, request) == AUTH_OK)
-		return true;
-	reply_error(request, 401, "ResourceAtUriUnauthorized", NULL,
-		    "Log in: by HTTP Basic, or with a session token in X-Auth-Token or Authorization: "
-		    "Bearer.");
-	return false;
-}
-
-static void on_head(struct http_request *request, void *ctx)
-{
-	struct api *api = ctx;
-	enum http_method method = http_request_method(request);
-	const struct route *route = find_route(http_request_path(request), method);
-
-	if (!route) {
-		reply_error(request, 404, "ResourceMissingAtURI", NULL,
-			    "There is nothing at this path. The service begins at /redfish/v1/.");
-		return;
-	}
-	if (!may_enter(api, request, route->access))
-		return;
-	if (!http_request_limit_body(request, route->fn == registries_add ? REGISTRY_MAX_BYTES :
-									    API_MAX_BODY_BYTES))
-		reply_error(request, 413, "PayloadTooLarge", NULL,
-			    "The body is larger than this resource takes.");
-	else if (route->method != (method == HTTP_HEAD ? HTTP_GET : method))
-		reply_error(request, 405, "OperationNotAllowed", route->allow,
-			    "This resource takes %s.", route->allow);
-}
-
-static void on_request(struct http_request *request, void *ctx)
-{
-	struct api *api = ctx;
-	struct str path = http_request_path(request);
-	const struct route *route = find_route(path, http_request_method(request));
-	struct target target = { .request = request, .query = http_request_query(request) };
-
-	slot_refresh(api->config.sources, &api->sources, &api->sources_version);
-	if (route->with_rest) {
-		size_t n = strlen(route->path);
-
-		target.rest = without_slash((struct str){ path.p + n, path.len - n });
-	}
-	route->fn(api, &target);
-}
-
-static void get_healthy(struct api *api, const struct target *target)
+void api_get_healthy(struct api *api, const struct target *target)
 {
 	reply_json(target->request, 200, NULL, STR("{\"status\":\"ok\"}"));
 }
 
-static void get_ready(struct api *api, const struct target *target)
+void api_get_ready(struct api *api, const struct target *target)
 {
 	if (api->config.is_ready(api->config.is_ready_ctx))
 		reply_json(target->request, 200, NULL, STR("{\"status\":\"ready\"}"));
 	else
-		reply_json(target->request, 503, NULL,
-			   STR("{\"status\":\"not ready\",\"why\":\"the log cannot be reached; events "
-			       "are kept in the journal\"}"));
+		reply_json(
+			target->request, 503, NULL,
+			STR("{\"status\":\"not ready\",\"why\":\"the log cannot be reached; events "
+			    "are kept in the journal\"}"));
 }
 
-static void get_metrics(struct api *api, const struct target *target)
+void api_get_metrics(struct api *api, const struct target *target)
 {
 	struct strbuf page;
 
@@ -346,28 +212,4 @@ static void get_metrics(struct api *api, const struct target *target)
 	metrics_write(&page);
 	reply_text(target->request, 200, OPENMETRICS_TYPE, strbuf_str(&page));
 	strbuf_fini(&page);
-}
-
-static void get_resource(struct api *api, const struct target *target)
-{
-	struct str path = without_slash(http_request_path(target->request));
-	struct strbuf body;
-
-	strbuf_init(&body, API_PAGE_MAX_BYTES);
-	if (service_root_encode(&body, path))
-		reply_json(target->request, 200, "GET, HEAD", strbuf_str(&body));
-	else
-		reply_error(target->request, 404, "ResourceMissingAtURI", NULL,
-			    "There is no resource at '%.*s'.", STR_ARG(path));
-	strbuf_fini(&body);
-}
-
-static void open_session(struct api *api, const struct target *target)
-{
-	sessions_open(api->auth, target->request);
-}
-
-static void close_session(struct api *api, const struct target *target)
-{
-	sessions_close(api->auth, target->request, target->rest);
 }

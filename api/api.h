@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "base/str.h"
+#include "base/uuid.h"
 #include "event/delivery.h"
 #include "http/server.h"
 
@@ -23,15 +24,16 @@ struct slot;
 struct api_config {
 	const struct http_address *addresses;
 	size_t n_addresses;
+	struct uuid uuid; /* of this installation, shown to clients */
 	bool metrics_public;
-	const char *admin_user;	 /* "admin" */
-	struct str admin_hash;	 /* crypt(3) form */
-	struct slot *sources;	 /* of struct source_set */
+	const char *admin_user;  /* "admin" */
+	struct str admin_hash;   /* crypt(3) form */
+	struct slot *sources;    /* of struct source_set */
 	struct slot *registries; /* of struct registry_set */
-	struct slot *catalogs;	 /* of struct catalog_set */
+	struct slot *catalogs;   /* of struct catalog_set */
 	const char *default_language;
 	struct feed *feed;
-	struct query_pool *pool; /* reads */
+	struct query_pool *pool;   /* reads */
 	struct query_pool *writes; /* on the server that takes them */
 	struct registry_fetcher *fetcher;
 	const char *data_dir;	/* of the private PostgreSQL; NULL: an external one */

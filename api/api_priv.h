@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "api/api.h"
+#include "api/resources.h"
 #include "base/mailbox.h"
 #include "storage/query_pool.h"
 
@@ -20,8 +21,8 @@ struct api {
 	struct websocket *websocket;
 	struct words *words;
 	struct mailbox *answers; /* finished query jobs */
-	size_t n_jobs;		 /* under way */
-	void *sources;		 /* own reference of struct source_set */
+	size_t n_jobs;           /* under way */
+	void *sources;           /* own reference of struct source_set */
 	uint64_t sources_version;
 	void *registries; /* the same of struct registry_set */
 	uint64_t registries_version;
@@ -42,39 +43,45 @@ struct api_job {
 /* False when too many wait: the request was answered so, and the job stays the caller's. */
 bool api_submit(struct api *api, struct query_pool *pool, struct api_job *job);
 
-/* A request's target, taken apart. */
-struct target {
-	struct http_request *request;
-	struct str rest; /* of the path, behind the route's prefix; no slash at the ends */
-	struct str query;
-};
+/* Whether who asks may use what has this access. */
+bool api_may(struct api *api, const struct http_request *request, enum route_access access);
 
+/* dispatch.c: from a request's path to the code of its resource */
+void dispatch_head(struct http_request *request, void *api);
+void dispatch_request(struct http_request *request, void *api);
+/* api.c */
+resource_fn api_get_healthy, api_get_ready, api_get_metrics;
 /* entries.c */
-void entries_get(struct api *api, const struct target *target);	   /* the collection */
-void entries_get_one(struct api *api, const struct target *target); /* …/{seq} and …/{seq}/attachment */
+resource_fn entries_get;     /* the collection */
+resource_fn entries_get_one; /* …/{seq} */
+resource_fn entries_get_raw; /* …/{seq}/attachment */
 /* registries.c */
 #define REGISTRIES_PATH "/redfish/v1/Registries"
-void registries_get(struct api *api, const struct target *target);     /* the collection */
-void registries_get_one(struct api *api, const struct target *target); /* …/{Id} and its files */
-void registries_add(struct api *api, const struct target *target);
-void registries_remove(struct api *api, const struct target *target);
+resource_encode_fn registries_encode; /* the collection */
+resource_encode_fn registry_encode;   /* …/{Id} */
+resource_fn registries_get_body;      /* …/{Id}/{file} */
+resource_fn registries_add;
+resource_fn registries_remove;
 /* registry_resolve.c */
-void registries_resolve(struct api *api, const struct target *target);
+resource_fn registries_resolve;
+/* session_resources.c */
+resource_encode_fn sessions_encode, session_encode;
+resource_fn session_post, session_delete;
 /* sources.c */
 struct source;
 struct source_set;
 /* By name, or by id; NULL when there is none. */
 const struct source *sources_find(const struct source_set *set, struct str name);
-void sources_act(struct api *api, const struct target *target); /* …/{source}/Actions/… */
+resource_fn sources_fetch_registries;
 /* storage.c */
 #define STORAGE_PATH "/redfish/v1/Managers/rfeventd/Oem/Rfeventd/Storage"
-void storage_get(struct api *api, const struct target *target);
+resource_fn storage_get;
 /* quarantine.c */
 #define QUARANTINE_PATH "/redfish/v1/Managers/rfeventd/Oem/Rfeventd/Quarantine"
-void quarantine_get(struct api *api, const struct target *target);     /* the collection */
-void quarantine_get_one(struct api *api, const struct target *target); /* …/{Id} */
-void quarantine_act(struct api *api, const struct target *target);     /* …/{Id}/Actions/… */
+resource_fn quarantine_get;     /* the collection */
+resource_fn quarantine_get_one; /* …/{Id} */
+resource_fn quarantine_retry_one;
 /* stream_door.c */
-void stream_get(struct api *api, const struct target *target);
+resource_fn stream_get;
 
 #endif

@@ -199,6 +199,20 @@ bool auth_session_open(struct auth *auth, char token[AUTH_TOKEN_CHARS + 1],
 	return free_one != NULL;
 }
 
+void auth_session_each(struct auth *auth, void (*fn)(void *ctx, struct str id), void *ctx)
+{
+	int64_t now_us = clock_monotonic_us();
+
+	pthread_mutex_lock(&auth->mutex);
+	for (size_t i = 0; i < API_MAX_SESSIONS; i++) {
+		const struct session *session = &auth->sessions[i];
+
+		if (session->token[0] && now_us - session->used_us < API_SESSION_TIMEOUT_US)
+			fn(ctx, str_of(session->id));
+	}
+	pthread_mutex_unlock(&auth->mutex);
+}
+
 bool auth_session_close(struct auth *auth, struct str id)
 {
 	bool closed = false;

@@ -33,6 +33,8 @@ bool auth_token_is_valid(struct auth *auth, struct str token); /* and keeps the 
 /* A new session: its token and id, NUL-terminated. False when too many are open. */
 bool auth_session_open(struct auth *auth, char token[AUTH_TOKEN_CHARS + 1],
 		       char id[AUTH_SESSION_ID_CHARS + 1]);
+/* Calls for the id of each open session. */
+void auth_session_each(struct auth *auth, void (*fn)(void *ctx, struct str id), void *ctx);
 bool auth_session_close(struct auth *auth, struct str id); /* false when there is none */
 
 #endif

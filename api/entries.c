@@ -2,12 +2,16 @@
  * encoded here, on the API thread. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "api/api_priv.h"
 #include "api/limits.h"
 #include "api/log_entry.h"
+#include "api/negotiate.h"
+#include "api/query_options.h"
 #include "api/reply.h"
+#include "api/reply_priv.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "event/entry.h"
@@ -29,7 +33,8 @@ struct question {
 	const char *language;
 	struct log_query query;
 	struct filter *filter; /* owned */
-	char *filter_text;     /* percent-encoded as it came, for the next page's link; owned, or NULL */
+	/* Percent-encoded as they came, for the next page's link; owned, or NULL. */
+	char *filter_text, *select_text;
 	int64_t seq;
 	/* the answer */
 	int result;
@@ -46,6 +51,7 @@ static void question_free(struct question *question)
 	entry_batch_unref(question->batch);
 	filter_free(question->filter);
 	free(question->filter_text);
+	free(question->select_text);
 	strbuf_fini(&question->raw);
 	free(question);
 }
@@ -70,8 +76,9 @@ static void run_question(struct query_job *job, struct db *db, const char *why)
 	struct question *question = job->ctx;
 
 	if (!db)
-		question->result = err_set(&question->err, -ENOTCONN,
-					   "The log cannot be reached: %s. Events are kept meanwhile.", why);
+		question->result =
+			err_set(&question->err, -ENOTCONN,
+				"The log cannot be reached: %s. Events are kept meanwhile.", why);
 	else if (question->kind == KIND_PAGE)
 		question->result = read_page(question, db);
 	else if (question->kind == KIND_ONE)
@@ -80,7 +87,8 @@ static void run_question(struct query_job *job, struct db *db, const char *why)
 		question->result = log_raw(db, question->seq, &question->raw, &question->err);
 }
 
-/* --- asking ------------------------------------------------------------------------------------ */
+/* --- asking ------------------------------------------------------------------------------------
+ */
 
 static struct question *question_new(struct api *api, struct http_request *request, enum kind kind)
 {
@@ -102,107 +110,63 @@ static void ask(struct api *api, struct question *question)
 		question_free(question);
 }
 
-/* A decoded query parameter: 1 with *out (finished by the caller), 0 when absent, -EINVAL. */
-static int parameter(struct str query, const char *name, struct strbuf *out)
+static bool order_of(struct str order, bool *descending)
 {
-	struct str raw;
-
-	strbuf_init(out, 4 * FILTER_MAX_BYTES);
-	if (!http_query_get(query, name, &raw))
-		return 0;
-	return http_percent_decode(raw, out) && !out->failed ? 1 : -EINVAL;
+	order = str_trim(order);
+	*descending = str_eq(order, STR("Id desc"));
+	return *descending || str_eq(order, STR("Id asc")) || str_eq(order, STR("Id"));
 }
 
-static bool number_parameter(struct str query, const char *name, uint64_t max, uint64_t *value,
-			     struct err *err)
+static void refuse(const struct target *target, const char *key, struct str value, struct str name,
+		   const char *words)
 {
-	struct strbuf text;
-	int r = parameter(query, name, &text);
-	uint64_t given;
+	reply_error(target->request, 400, key, .args = { value, name }, .resolution = words);
+}
 
-	if (r == 1 && str_to_u64(strbuf_str(&text), &given)) {
-		*value = given < max ? given : max;
-	} else if (r != 0) {
-		err_set(err, -EINVAL, "%s takes a whole number, not '%s'.", name, text.p ? text.p : "");
-		strbuf_fini(&text);
+/* False: refused. */
+static bool take_options(const struct target *target, const struct query_options *options,
+			 struct question *question)
+{
+	struct str order = strbuf_str(&options->orderby), filter = strbuf_str(&options->filter),
+		   raw;
+	struct log_query *query = &question->query;
+	uint64_t top = options->given & QUERY_TOP ? options->top : API_PAGE_DEFAULT;
+	struct err err;
+
+	query->descending = true;
+	if (options->given & QUERY_ORDERBY && !order_of(order, &query->descending)) {
+		refuse(target, "QueryParameterValueFormatError", order, STR("$orderby"),
+		       "$orderby takes 'Id asc' or 'Id desc'.");
 		return false;
 	}
-	strbuf_fini(&text);
+	if (options->given & QUERY_FILTER && filter_parse(filter, &question->filter, &err) < 0) {
+		refuse(target, "QueryParameterValueFormatError", filter, STR("$filter"), err.text);
+		return false;
+	}
+	if (http_query_get(target->query, "$filter", &raw))
+		question->filter_text = xstrndup(raw);
+	if (http_query_get(target->query, "$select", &raw))
+		question->select_text = xstrndup(raw);
+	query->filter = question->filter;
+	query->limit = (size_t)(top < API_PAGE_MAX ? top : API_PAGE_MAX);
+	query->skip = (size_t)options->skip;
+	*(query->descending ? &query->before_seq : &query->after_seq) = (int64_t)options->skiptoken;
 	return true;
 }
 
-static bool order_parameter(struct str query, bool *descending, struct err *err)
-{
-	struct strbuf text;
-	int r = parameter(query, "$orderby", &text);
-	struct str order = str_trim(strbuf_str(&text));
-	bool good = true;
-
-	if (r == 1 && (str_eq(order, STR("Id asc")) || str_eq(order, STR("Id"))))
-		*descending = false;
-	else if (r != 0 && !str_eq(order, STR("Id desc"))) {
-		err_set(err, -EINVAL, "$orderby takes 'Id asc' or 'Id desc', not '%.*s'.", STR_ARG(order));
-		good = false;
-	}
-	strbuf_fini(&text);
-	return good;
-}
-
-static bool filter_parameter(struct str query, struct question *question, struct err *err)
-{
-	struct strbuf text;
-	struct str raw;
-	int r = parameter(query, "$filter", &text);
-	bool good = r >= 0;
-
-	if (r < 0)
-		err_set(err, -EINVAL, "$filter is not well percent-encoded.");
-	if (r == 1) {
-		good = filter_parse(strbuf_str(&text), &question->filter, err) == 0;
-		if (http_query_get(query, "$filter", &raw))
-			question->filter_text = xstrndup(raw);
-	}
-	question->query.filter = question->filter;
-	strbuf_fini(&text);
-	return good;
-}
-
-static enum format format_wanted(const struct http_request *request)
+/* False: a form that we have not; refused. */
+static bool take_format(struct http_request *request, struct question *question)
 {
 	struct str accept = http_request_header(request, "Accept");
 
-	if (!accept.p)
-		return FORMAT_REDFISH;
-	if (str_find(accept, STR("application/x-ndjson")) < accept.len)
-		return FORMAT_NDJSON;
-	return str_find(accept, STR("text/csv")) < accept.len ? FORMAT_CSV : FORMAT_REDFISH;
-}
-
-static const char *const known_parameters[] = { "$filter", "$top", "$skip", "$orderby", "$skiptoken" };
-
-/* DSP0266: an unknown parameter that begins with $ is refused, others are ignored. */
-static bool parameters_are_known(struct str query, struct err *err)
-{
-	while (query.len > 0) {
-		size_t end = str_find_char(query, '&');
-		struct str one = { query.p, end }, name;
-		struct strbuf decoded;
-		bool known = false;
-
-		query = end < query.len ? (struct str){ query.p + end + 1, query.len - end - 1 } :
-					  (struct str){ query.p, 0 };
-		name = (struct str){ one.p, str_find_char(one, '=') };
-		strbuf_init(&decoded, 4096);
-		known = http_percent_decode(name, &decoded) &&
-			(decoded.len == 0 || decoded.p[0] != '$');
-		for (size_t i = 0; i < ARRAY_LEN(known_parameters); i++)
-			known |= str_eq(strbuf_str(&decoded), str_of(known_parameters[i]));
-		if (!known)
-			err_set(err, -ENOSYS, "The query parameter '%s' is not supported here.",
-				decoded.p ? decoded.p : "");
-		strbuf_fini(&decoded);
-		if (!known)
-			return false;
+	question->format = FORMAT_REDFISH;
+	if (accept.p && str_find(accept, STR("application/x-ndjson")) < accept.len)
+		question->format = FORMAT_NDJSON;
+	else if (accept.p && str_find(accept, STR("text/csv")) < accept.len)
+		question->format = FORMAT_CSV;
+	else if (!negotiate_accepts(accept, "application/json")) {
+		reply_error(request, 406, "HeaderInvalid", .args = { STR("Accept") });
+		return false;
 	}
 	return true;
 }
@@ -210,57 +174,54 @@ static bool parameters_are_known(struct str query, struct err *err)
 void entries_get(struct api *api, const struct target *target)
 {
 	struct question *question = question_new(api, target->request, KIND_PAGE);
-	uint64_t top = API_PAGE_DEFAULT, skip = 0, token = 0;
-	bool descending = true;
-	struct err err;
+	struct query_options options;
+	struct query_fault fault;
+	bool good;
 
-	if (!parameters_are_known(target->query, &err)) {
-		reply_error(target->request, 501, "QueryParameterUnsupported", NULL, "%s", err.text);
+	if (query_options_parse(target->query, QUERY_COMMON | target->resource->queries, &options,
+				&fault) < 0) {
+		reply_query_fault(target->request, &fault);
 		question_free(question);
 		return;
 	}
-	if (!number_parameter(target->query, "$top", API_PAGE_MAX, &top, &err) ||
-	    !number_parameter(target->query, "$skip", INT64_MAX, &skip, &err) ||
-	    !number_parameter(target->query, "$skiptoken", INT64_MAX, &token, &err) ||
-	    !order_parameter(target->query, &descending, &err) ||
-	    !filter_parameter(target->query, question, &err)) {
-		reply_error(target->request, 400, "QueryParameterValueFormatError", NULL, "%s", err.text);
-		question_free(question);
-		return;
-	}
-	question->format = format_wanted(target->request);
-	question->query.descending = descending;
-	question->query.limit = (size_t)top;
-	question->query.skip = (size_t)skip;
-	if (descending)
-		question->query.before_seq = (int64_t)token;
+	good = take_format(target->request, question) && take_options(target, &options, question);
+	query_options_fini(&options);
+	if (good)
+		ask(api, question);
 	else
-		question->query.after_seq = (int64_t)token;
-	ask(api, question);
+		question_free(question);
+}
+
+static void ask_for_one(struct api *api, const struct target *target, enum kind kind)
+{
+	struct question *question;
+	int64_t seq;
+
+	if (!str_to_i64(target->ids[0], &seq) || seq < 1) {
+		reply_error(target->request, 404, "ResourceNotFound",
+			    .args = { STR("LogEntry"), target->ids[0] });
+		return;
+	}
+	question = question_new(api, target->request, kind);
+	question->seq = seq;
+	if (kind == KIND_ATTACHMENT || take_format(target->request, question))
+		ask(api, question);
+	else
+		question_free(question);
 }
 
 void entries_get_one(struct api *api, const struct target *target)
 {
-	struct str rest = target->rest;
-	size_t slash = str_find_char(rest, '/');
-	struct str number = { rest.p, slash };
-	bool attachment = slash < rest.len &&
-			  str_eq((struct str){ rest.p + slash, rest.len - slash }, STR("/attachment"));
-	struct question *question;
-	int64_t seq;
-
-	if (!str_to_i64(number, &seq) || seq < 1 || (slash < rest.len && !attachment)) {
-		reply_error(target->request, 404, "ResourceMissingAtURI", NULL,
-			    "'%.*s' is no log entry: its Id is a number.", STR_ARG(rest));
-		return;
-	}
-	question = question_new(api, target->request, attachment ? KIND_ATTACHMENT : KIND_ONE);
-	question->seq = seq;
-	question->format = format_wanted(target->request);
-	ask(api, question);
+	ask_for_one(api, target, KIND_ONE);
 }
 
-/* --- answering --------------------------------------------------------------------------------- */
+void entries_get_raw(struct api *api, const struct target *target)
+{
+	ask_for_one(api, target, KIND_ATTACHMENT);
+}
+
+/* --- answering ---------------------------------------------------------------------------------
+ */
 
 static void encode(struct api *api, struct question *question, const struct entry *entry,
 		   struct strbuf *out)
@@ -286,6 +247,8 @@ static void put_next_link(struct strbuf *out, const struct question *question, i
 		strbuf_put_text(out, "&$orderby=Id%20asc");
 	if (question->filter_text)
 		strbuf_putf(out, "&$filter=%s", question->filter_text);
+	if (question->select_text)
+		strbuf_putf(out, "&$select=%s", question->select_text);
 }
 
 static void answer_page(struct api *api, struct question *question)
@@ -322,15 +285,17 @@ static void answer_page(struct api *api, struct question *question)
 		strbuf_put_char(&body, '}');
 	}
 	if (body.failed) {
-		reply_error(question->job.request, 507, "InsufficientStorage", NULL,
-			    "The answer is too large: ask for fewer entries with $top.");
+		reply_error(question->job.request, 507, "InsufficientStorage",
+			    .resolution =
+				    "The answer is too large: ask for fewer entries with $top.");
 	} else if (question->format == FORMAT_REDFISH) {
 		reply_json(question->job.request, 200, "GET, HEAD", strbuf_str(&body));
 	} else {
 		struct http_header headers[] = {
-			{ STR("Content-Type"), question->format == FORMAT_CSV ?
-						       STR("text/csv;charset=utf-8") :
-						       STR("application/x-ndjson;charset=utf-8") },
+			{ STR("Content-Type"),
+			  question->format == FORMAT_CSV
+				  ? STR("text/csv;charset=utf-8")
+				  : STR("application/x-ndjson;charset=utf-8") },
 			{ STR("Cache-Control"), STR("no-store") },
 			{ STR("Link"), { NULL, 0 } },
 		};
@@ -339,11 +304,22 @@ static void answer_page(struct api *api, struct question *question)
 		strbuf_init(&link, 8 * FILTER_MAX_BYTES + 64);
 		strbuf_putf(&link, "<%s>; rel=\"next\"", next.p ? next.p : "");
 		headers[2].value = strbuf_str(&link);
-		http_respond(question->job.request, 200, headers, next.len > 0 ? 3 : 2, strbuf_str(&body));
+		http_respond(question->job.request, 200, headers, next.len > 0 ? 3 : 2,
+			     strbuf_str(&body));
 		strbuf_fini(&link);
 	}
 	strbuf_fini(&next);
 	strbuf_fini(&body);
+}
+
+static void refuse_missing(const struct question *question)
+{
+	char seq[24];
+
+	snprintf(seq, sizeof(seq), "%" PRId64, question->seq);
+	reply_error(question->job.request, 404, "ResourceNotFound",
+		    .args = { STR("LogEntry"), str_of(seq) },
+		    .resolution = "It was never there, or its time of keeping is over.");
 }
 
 static void answer_one(struct api *api, struct question *question)
@@ -351,10 +327,7 @@ static void answer_one(struct api *api, struct question *question)
 	struct strbuf body;
 
 	if (!question->batch || question->batch->n == 0) {
-		reply_error(question->job.request, 404, "ResourceMissingAtURI", NULL,
-			    "There is no event %" PRId64 " in the log: it was never there, or its time of "
-			    "keeping is over.",
-			    question->seq);
+		refuse_missing(question);
 		return;
 	}
 	strbuf_init(&body, API_PAGE_MAX_BYTES);
@@ -363,8 +336,8 @@ static void answer_one(struct api *api, struct question *question)
 		reply_json(question->job.request, 200, "GET, HEAD", strbuf_str(&body));
 	else
 		reply_text(question->job.request, 200,
-			   question->format == FORMAT_CSV ? "text/csv;charset=utf-8" :
-							    "application/x-ndjson;charset=utf-8",
+			   question->format == FORMAT_CSV ? "text/csv;charset=utf-8"
+							  : "application/x-ndjson;charset=utf-8",
 			   strbuf_str(&body));
 	strbuf_fini(&body);
 }
@@ -374,13 +347,14 @@ static void answer(struct api *api, struct api_job *job)
 	struct question *question = CONTAINER_OF(job, struct question, job);
 
 	if (question->result == -ENOTCONN)
-		reply_error(question->job.request, 503, "ServiceTemporarilyUnavailable", NULL, "%s",
-			    question->err.text);
+		reply_error(question->job.request, 503, "ServiceTemporarilyUnavailable",
+			    .args = { STR(API_RETRY_AFTER_TEXT) },
+			    .resolution = question->err.text);
 	else if (question->result == -ENOENT)
-		reply_error(question->job.request, 404, "ResourceMissingAtURI", NULL,
-			    "There is no delivery of event %" PRId64 ".", question->seq);
+		refuse_missing(question);
 	else if (question->result < 0)
-		reply_error(question->job.request, 500, "InternalError", NULL, "%s", question->err.text);
+		reply_error(question->job.request, 500, "InternalError",
+			    .resolution = question->err.text);
 	else if (question->kind == KIND_PAGE)
 		answer_page(api, question);
 	else if (question->kind == KIND_ONE)

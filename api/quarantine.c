@@ -6,6 +6,7 @@
 
 #include "api/api_priv.h"
 #include "api/limits.h"
+#include "api/query_options.h"
 #include "api/reply.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -117,16 +118,17 @@ static void run_asking(struct query_job *query, struct db *db, const char *why)
 static void answer_failure(const struct asking *asking)
 {
 	struct http_request *request = asking->job.request;
+	char id[QUARANTINE_ID_BYTES];
 
+	quarantine_id_format(asking->id, id);
 	if (asking->result == -ENOENT)
-		reply_error(request, 404, "ResourceMissingAtURI", NULL,
-			    "Quarantine has no such row (any more).");
+		reply_error(request, 404, "ResourceNotFound",
+			    .args = { STR("Quarantined"), str_of(id) });
 	else if (asking->result == -EINVAL)
-		reply_error(request, 409, "GeneralError", NULL, "It stays in quarantine: %s.",
-			    asking->err.text);
+		reply_error(request, 409, "OperationFailed", .resolution = asking->err.text);
 	else
-		reply_error(request, 503, "ServiceTemporarilyUnavailable", NULL, "%s",
-			    asking->err.text);
+		reply_error(request, 503, "ServiceTemporarilyUnavailable",
+			    .args = { STR(API_RETRY_AFTER_TEXT) }, .resolution = asking->err.text);
 }
 
 static void answer_list(const struct asking *asking)
@@ -148,7 +150,7 @@ static void answer_list(const struct asking *asking)
 			    "?$skip=%zu&$top=%zu\"",
 			    behind, asking->top);
 	strbuf_put_char(&body, '}');
-	reply_json(asking->job.request, 200, "GET, HEAD", strbuf_str(&body));
+	reply_json(asking->job.request, 200, NULL, strbuf_str(&body));
 	strbuf_fini(&body);
 }
 
@@ -166,11 +168,11 @@ static void answer_asking(struct api *api, struct api_job *job)
 	if (asking->result < 0)
 		answer_failure(asking);
 	else if (asking->body.failed)
-		reply_error(job->request, 500, "InternalError", NULL, "The answer is too large.");
+		reply_error(job->request, 500, "InternalError", .resolution = "The answer is too large.");
 	else if (asking->kind == ASK_LIST)
 		answer_list(asking);
 	else if (asking->kind == ASK_ONE)
-		reply_json(job->request, 200, "GET, HEAD", strbuf_str(&asking->body));
+		reply_json(job->request, 200, NULL, strbuf_str(&asking->body));
 	else
 		answer_retry(asking);
 	strbuf_fini(&asking->body);
@@ -195,57 +197,46 @@ static void ask(struct api *api, const struct target *target, struct asking what
 	free(asking);
 }
 
-static bool take_number(struct str query, const char *name, uint64_t least, uint64_t most,
-			size_t *out)
-{
-	struct str text;
-	uint64_t value;
-
-	if (!http_query_get(query, name, &text))
-		return true;
-	if (!str_to_u64(text, &value) || value < least || value > most)
-		return false;
-	*out = (size_t)value;
-	return true;
-}
-
 void quarantine_get(struct api *api, const struct target *target)
 {
 	struct asking what = { .kind = ASK_LIST, .top = API_PAGE_DEFAULT };
+	struct query_options options;
+	struct query_fault fault;
 
-	if (take_number(target->query, "$skip", 0, INT32_MAX, &what.skip) &&
-	    take_number(target->query, "$top", 1, API_PAGE_MAX, &what.top))
-		ask(api, target, what, api->config.pool);
-	else
-		reply_error(target->request, 400, "QueryParameterOutOfRange", NULL,
-			    "$skip is from 0 on, $top from 1 to %d.", API_PAGE_MAX);
+	if (query_options_parse(target->query, QUERY_COMMON | target->resource->queries, &options,
+				&fault) < 0) {
+		reply_query_fault(target->request, &fault);
+		return;
+	}
+	what.skip = options.given & QUERY_SKIP ? options.skip : 0;
+	if (options.given & QUERY_TOP)
+		what.top = options.top < API_PAGE_MAX ? options.top : API_PAGE_MAX;
+	query_options_fini(&options);
+	ask(api, target, what, api->config.pool);
 }
 
-static void answer_unknown(const struct target *target)
+/* The row that the path names; refused when it can be none. */
+static bool take_id(const struct target *target, struct quarantine_id *id)
 {
-	reply_error(target->request, 404, "ResourceMissingAtURI", NULL,
-		    "Quarantine has nothing at '%.*s'.", STR_ARG(target->rest));
+	if (quarantine_id_parse(target->ids[0], id))
+		return true;
+	reply_error(target->request, 404, "ResourceNotFound",
+		    .args = { STR("Quarantined"), target->ids[0] });
+	return false;
 }
 
 void quarantine_get_one(struct api *api, const struct target *target)
 {
 	struct asking what = { .kind = ASK_ONE };
 
-	if (quarantine_id_parse(target->rest, &what.id))
+	if (take_id(target, &what.id))
 		ask(api, target, what, api->config.pool);
-	else
-		answer_unknown(target);
 }
 
-void quarantine_act(struct api *api, const struct target *target)
+void quarantine_retry_one(struct api *api, const struct target *target)
 {
 	struct asking what = { .kind = ASK_RETRY };
-	struct str id = target->rest;
 
-	if (str_ends_with(id, STR(RETRY_ACTION)))
-		id.len -= strlen(RETRY_ACTION);
-	if (id.len < target->rest.len && quarantine_id_parse(id, &what.id))
+	if (take_id(target, &what.id))
 		ask(api, target, what, api->config.writes);
-	else
-		answer_unknown(target);
 }

@@ -11,6 +11,7 @@
 
 #include "api/api_priv.h"
 #include "api/limits.h"
+#include "api/negotiate.h"
 #include "api/reply.h"
 #include "base/err.h"
 #include "base/file.h"
@@ -246,43 +247,32 @@ static void each_file(struct api *api, file_fn *fn, void *ctx)
 }
 
 struct listing {
-	struct strbuf body;
-	bool expand;
+	struct strbuf *out;
 	size_t n;
 };
 
 static bool list_file(struct api *api, const struct shelf *shelf, size_t i, void *ctx)
 {
 	struct listing *listing = ctx;
-	struct strbuf *out = &listing->body;
 
-	strbuf_put_text(out, listing->n++ > 0 ? "," : "");
-	if (listing->expand) {
-		put_file(api, out, shelf, i);
-		return true;
-	}
-	strbuf_put_text(out, "{\"@odata.id\":\"" REGISTRIES_PATH "/");
-	put_id(out, shelf, i);
-	strbuf_put_text(out, "\"}");
+	strbuf_put_text(listing->out, listing->n++ > 0 ? "," : "");
+	strbuf_put_text(listing->out, "{\"@odata.id\":\"" REGISTRIES_PATH "/");
+	put_id(listing->out, shelf, i);
+	strbuf_put_text(listing->out, "\"}");
 	return true;
 }
 
-void registries_get(struct api *api, const struct target *target)
+bool registries_encode(struct api *api, const struct target *target, struct strbuf *out)
 {
-	struct listing listing = { 0 };
-	struct str expand;
+	struct listing listing = { .out = out };
 
 	refresh(api);
-	listing.expand = http_query_get(target->query, "$expand", &expand);
-	strbuf_init(&listing.body, API_PAGE_MAX_BYTES);
-	strbuf_put_text(&listing.body,
-			"{\"@odata.id\":\"" REGISTRIES_PATH "\",\"@odata.type\":"
-			"\"#MessageRegistryFileCollection.MessageRegistryFileCollection\","
-			"\"Name\":\"Message registries\",\"Members\":[");
+	strbuf_put_text(out, "{\"@odata.id\":\"" REGISTRIES_PATH "\",\"@odata.type\":"
+			     "\"#MessageRegistryFileCollection.MessageRegistryFileCollection\","
+			     "\"Name\":\"Message registries\",\"Members\":[");
 	each_file(api, list_file, &listing);
-	strbuf_putf(&listing.body, "],\"Members@odata.count\":%zu}", listing.n);
-	reply_json(target->request, 200, "GET, HEAD, POST", strbuf_str(&listing.body));
-	strbuf_fini(&listing.body);
+	strbuf_putf(out, "],\"Members@odata.count\":%zu}", listing.n);
+	return true;
 }
 
 /* --- one file, and its bodies --------------------------------------------------------------------
@@ -372,7 +362,7 @@ static void answer_body(struct api *api, struct api_job *job)
 	struct reading *reading = CONTAINER_OF(job, struct reading, job);
 
 	if (reading->result < 0)
-		reply_error(job->request, 500, "InternalError", NULL, "%s", reading->err.text);
+		reply_error(job->request, 500, "InternalError", .resolution = reading->err.text);
 	else
 		reply_json(job->request, 200, "GET, HEAD", strbuf_str(&reading->body));
 	strbuf_fini(&reading->body);
@@ -403,35 +393,32 @@ static void ask_for_body(struct api *api, struct http_request *request,
 
 static void answer_missing(const struct target *target)
 {
-	reply_error(target->request, 404, "ResourceMissingAtURI", NULL,
-		    "There is no registry '%.*s'. " REGISTRIES_PATH " lists those there are.",
-		    STR_ARG(target->rest));
+	reply_error(target->request, 404, "ResourceNotFound",
+		    .args = { STR("MessageRegistryFile"), target->rest });
 }
 
-void registries_get_one(struct api *api, const struct target *target)
+bool registry_encode(struct api *api, const struct target *target, struct strbuf *out)
 {
-	size_t slash = str_find_char(target->rest, '/');
 	struct search search;
-	struct location location;
-	struct strbuf body;
 
 	refresh(api);
-	search = find_file(api, (struct str){ target->rest.p, slash });
-	if (!search.found) {
-		answer_missing(target);
-	} else if (slash < target->rest.len) {
-		struct str name = { target->rest.p + slash + 1, target->rest.len - slash - 1 };
+	search = find_file(api, target->ids[0]);
+	if (search.found)
+		put_file(api, out, &search.shelf, search.i);
+	return search.found;
+}
 
-		if (find_location(&search, name, &location))
-			ask_for_body(api, target->request, &location);
-		else
-			answer_missing(target);
-	} else {
-		strbuf_init(&body, API_PAGE_MAX_BYTES);
-		put_file(api, &body, &search.shelf, search.i);
-		reply_json(target->request, 200, "GET, HEAD, DELETE", strbuf_str(&body));
-		strbuf_fini(&body);
-	}
+void registries_get_body(struct api *api, const struct target *target)
+{
+	struct search search;
+	struct location location;
+
+	refresh(api);
+	search = find_file(api, target->ids[0]);
+	if (search.found && find_location(&search, target->ids[1], &location))
+		ask_for_body(api, target->request, &location);
+	else
+		answer_missing(target);
 }
 
 /* --- adding and removing -------------------------------------------------------------------------
@@ -548,19 +535,32 @@ static void run_add(struct query_job *query, struct db *db, const char *why)
 		change->status = change->n_new > 0 ? 201 : 200;
 }
 
+static void refuse_change(const struct change *change)
+{
+	const char *words = change->err.text;
+
+	if (change->status == 503)
+		reply_error(change->job.request, 503, "ServiceTemporarilyUnavailable",
+			    .args = { STR(API_RETRY_AFTER_TEXT) }, .resolution = words);
+	else if (change->status == 413)
+		reply_error(change->job.request, 413, "PayloadTooLarge", .resolution = words);
+	else if (change->status == 400)
+		reply_error(change->job.request, 400, "UnrecognizedRequestBody",
+			    .resolution = words);
+	else
+		reply_error(change->job.request, change->status, "InternalError",
+			    .resolution = words);
+}
+
 static void answer_change(struct api *api, struct api_job *job)
 {
 	struct change *change = CONTAINER_OF(job, struct change, job);
 	struct strbuf body;
 
 	if (change->status >= 400) {
-		reply_error(job->request, change->status,
-			    change->status == 400   ? "MalformedJSON"
-			    : change->status == 503 ? "ServiceTemporarilyUnavailable"
-						    : "GeneralError",
-			    NULL, "%s", change->err.text);
+		refuse_change(change);
 	} else if (change->status == 204) {
-		http_respond(job->request, 204, NULL, 0, STR(""));
+		reply_empty(job->request);
 	} else {
 		strbuf_init(&body, API_PAGE_MAX_BYTES);
 		strbuf_putf(&body, "{\"Added\":[%.*s],\"Refused\":%zu",
@@ -619,6 +619,10 @@ void registries_remove(struct api *api, const struct target *target)
 	const struct registry *registry;
 	struct change *change;
 	struct search search;
+	struct strbuf body;
+	char etag[ETAG_BYTES];
+	struct err err;
+	bool matches;
 
 	refresh(api);
 	search = find_file(api, target->rest);
@@ -626,11 +630,18 @@ void registries_remove(struct api *api, const struct target *target)
 		answer_missing(target);
 		return;
 	}
+	strbuf_init(&body, API_PAGE_MAX_BYTES);
+	put_file(api, &body, &search.shelf, search.i);
+	matches = reply_if_match(target->request, etag_of(strbuf_str(&body), etag), false);
+	strbuf_fini(&body);
+	if (!matches)
+		return;
 	registry = registry_set_at(api->registries, search.i);
 	if (strcmp(origin_of(api, registry), "folder") == 0) {
-		reply_error(target->request, 405, "OperationNotAllowed", "GET, HEAD",
-			    "'%.*s' is the file '%s': take it out of its folder and send SIGHUP.",
-			    STR_ARG(target->rest), registry_place(registry));
+		err_set(&err, 0, "It is the file '%s': take it out of its folder and send SIGHUP.",
+			registry_place(registry));
+		reply_error(target->request, 405, "ResourceCannotBeDeleted", .resolution = err.text,
+			    .allow = "GET, HEAD");
 		return;
 	}
 	change = change_new(target->request, run_remove, answer_change);

@@ -2,7 +2,9 @@
 #include <jansson.h>
 
 #include "api/api_priv.h"
+#include "api/limits.h"
 #include "api/reply.h"
+#include "api/request_json.h"
 #include "base/mem.h"
 #include "base/slot.h"
 #include "event/limits.h"
@@ -46,8 +48,9 @@ static bool take_source(struct api *api, struct http_request *request, struct st
 		return true;
 	source = sources_find(api->sources, name);
 	if (!source) {
-		reply_error(request, 400, "ActionParameterUnknown", NULL,
-			    "There is no source '%.*s'.", STR_ARG(name));
+		reply_error(request, 400, "ActionParameterValueNotInList",
+			    .args = { name, STR("Source"), STR("Rfeventd.Resolve") },
+			    .property = "/Source");
 		return false;
 	}
 	question->source = source->id;
@@ -61,15 +64,16 @@ static void answer(struct api *api, struct http_request *request, const struct q
 	slot_refresh(api->config.registries, &api->registries, &api->registries_version);
 	slot_refresh(api->config.catalogs, &api->catalogs, &api->catalogs_version);
 	if (!api->registries || !api->catalogs) {
-		reply_error(request, 503, "ServiceTemporarilyUnavailable", NULL,
-			    "The registries are still being read; try again in a moment.");
+		reply_error(request, 503, "ServiceTemporarilyUnavailable",
+			    .args = { STR(API_RETRY_AFTER_TEXT) },
+			    .resolution = "The registries are still being read.");
 		return;
 	}
 	strbuf_init(&out, ANSWER_MAX_BYTES);
 	registry_explain(api->registries, api->catalogs, question, &out);
 	if (out.failed)
-		reply_error(request, 507, "InsufficientStorage", NULL,
-			    "The explanation is too long to be shown.");
+		reply_error(request, 507, "InsufficientStorage",
+			    .resolution = "The explanation is too long to be shown.");
 	else
 		reply_json(request, 200, NULL, strbuf_str(&out));
 	strbuf_fini(&out);
@@ -77,8 +81,7 @@ static void answer(struct api *api, struct http_request *request, const struct q
 
 void registries_resolve(struct api *api, const struct target *target)
 {
-	struct str body = http_request_body(target->request);
-	json_t *json = json_loadb(body.p ? body.p : "", body.len, 0, NULL);
+	json_t *json = request_json(target->request);
 	struct str args[DECODE_MAX_ARGS];
 	struct question question = {
 		.message_id = text_of(json, "MessageId"),
@@ -86,14 +89,15 @@ void registries_resolve(struct api *api, const struct target *target)
 		.language = text_of(json, "Language"),
 	};
 
+	if (!json)
+		return;
 	if (!question.language.p)
 		question.language = http_request_header(target->request, "Accept-Language");
 	take_args(&question, json_object_get(json, "MessageArgs"), args);
 	if (!question.message_id.p)
-		reply_error(
-			target->request, 400, "ActionParameterMissing", NULL,
-			"A question is {\"MessageId\": …, \"MessageArgs\": […], \"Message\": …, "
-			"\"Language\": …, \"Source\": …}; only the first is needed.");
+		reply_error(target->request, 400, "ActionParameterMissing",
+			    .args = { STR("Rfeventd.Resolve"), STR("MessageId") },
+			    .property = "/MessageId");
 	else if (take_source(api, target->request, text_of(json, "Source"), &question))
 		answer(api, target->request, &question);
 	json_decref(json);

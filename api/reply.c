@@ -1,74 +1,235 @@
 #include "api/reply.h"
 
-#include <stdarg.h>
+#include "api/api_priv.h"
+#include "api/compress.h"
+#include "api/limits.h"
+#include "api/negotiate.h"
+#include "api/query_options.h"
+#include "api/reply_priv.h"
+#include "api/shape.h"
 
-#include "base/mem.h"
-#include "http/server.h"
+#define JSON_TYPE "application/json;charset=utf-8"
+#define SCHEMAS   "http://redfish.dmtf.org/schemas/v1/"
 
-#define ERROR_MAX_BYTES 16384
-#define MAX_HEADERS 6
+static _Thread_local struct api *serving; /* by this thread */
 
-static size_t common(struct http_header headers[MAX_HEADERS], struct str type)
+void reply_serve(struct api *api)
 {
-	headers[0] = (struct http_header){ STR("Content-Type"), type };
-	headers[1] = (struct http_header){ STR("OData-Version"), STR("4.0") };
-	headers[2] = (struct http_header){ STR("Cache-Control"), STR("no-store") };
-	return 3;
+	serving = api;
 }
 
-#define JSON_TYPE STR("application/json;charset=utf-8")
-
-void reply_json_with(struct http_request *request, int status, const char *name, struct str value,
-		     struct str body)
+struct api *reply_api(void)
 {
-	struct http_header headers[MAX_HEADERS];
-	size_t n = common(headers, JSON_TYPE);
+	return serving;
+}
 
-	if (name)
-		headers[n++] = (struct http_header){ str_of(name), value };
-	http_respond(request, status, headers, n, body);
+void answer_add(struct answer *answer, const char *name, struct str value)
+{
+	if (answer->n_headers < ANSWER_MAX_HEADERS && value.len > 0)
+		answer->headers[answer->n_headers++] = (struct http_header){ str_of(name), value };
+}
+
+void answer_init(struct answer *answer, struct http_request *request, int status, const char *type)
+{
+	*answer = (struct answer){ .request = request, .status = status };
+	answer_add(answer, "Content-Type", str_of(type));
+	answer_add(answer, "OData-Version", STR("4.0"));
+}
+
+static bool is_worth_packing(const struct http_request *request, struct str body)
+{
+	return body.len >= API_GZIP_MIN_BYTES && body.len <= API_GZIP_MAX_BYTES &&
+	       negotiate_gzip(http_request_header(request, "Accept-Encoding"));
+}
+
+void answer_send(struct answer *answer, const char *cache, struct str body)
+{
+	struct strbuf packed;
+
+	strbuf_init(&packed, API_GZIP_MAX_BYTES);
+	answer_add(answer, "Cache-Control", str_of(cache));
+	answer_add(answer, "Vary", STR("Accept, Accept-Encoding, Accept-Language, Authorization"));
+	if (is_worth_packing(answer->request, body) && compress_gzip(body, &packed)) {
+		answer_add(answer, "Content-Encoding", STR("gzip"));
+		body = strbuf_str(&packed);
+	}
+	http_respond(answer->request, answer->status, answer->headers, answer->n_headers, body);
+	strbuf_fini(&packed);
+}
+
+/* --- resources ----------------------------------------------------------------------------------
+ */
+
+/* The schema of the body's "@odata.type", which stands near its beginning. */
+static void put_schema_link(struct str body, struct strbuf *out)
+{
+	static const char name[] = "\"@odata.type\":\"#";
+	struct str head = { body.p, body.len < 1024 ? body.len : 1024 };
+	size_t at = str_find(head, STR(name));
+	struct str type;
+	size_t end;
+
+	if (at == head.len)
+		return;
+	type = (struct str){ head.p + at + sizeof(name) - 1, head.len - at - (sizeof(name) - 1) };
+	end = str_find_char(type, '"');
+	while (end > 0 && type.p[end - 1] != '.')
+		end--;
+	if (end > 1) /* "Manager.v1_24_0" of "Manager.v1_24_0.Manager" */
+		strbuf_putf(out, "<" SCHEMAS "%.*s.json>; rel=describedby", (int)end - 1, type.p);
+}
+
+/* What is shown inside another resource is shown to those who might ask for it themselves. */
+static bool encode_member(void *ctx, struct str uri, struct strbuf *out)
+{
+	struct http_request *request = ctx;
+	struct api *api = reply_api();
+	struct place place = resource_find(uri);
+	struct target target = { .request = request,
+				 .resource = place.resource,
+				 .rest = place.rest };
+
+	if (!place.resource || !place.resource->encode)
+		return false;
+	for (size_t i = 0; i < RESOURCE_MAX_IDS; i++)
+		target.ids[i] = place.ids[i];
+	return api_may(api, request, place.resource->get.access) &&
+	       place.resource->encode(api, &target, out);
+}
+
+/* False when the query does not fit: refused. */
+static bool shape_answer(struct http_request *request, const struct resource *resource,
+			 struct str body, struct strbuf *out)
+{
+	struct query_options options;
+	struct query_fault fault;
+	struct shape shape = { .path = http_request_path(request),
+			       .query = http_request_query(request),
+			       .options = &options,
+			       .done = resource->queries,
+			       .encode = encode_member,
+			       .ctx = request };
+	int r;
+
+	r = query_options_parse(shape.query, QUERY_COMMON | resource->queries, &options, &fault);
+	if (r == 0) {
+		if (options.given & ~shape.done)
+			r = shape_body(&shape, body, out, &fault);
+		query_options_fini(&options);
+	}
+	if (r < 0)
+		reply_query_fault(request, &fault);
+	return r == 0;
+}
+
+static void reply_resource(struct http_request *request, const struct resource *resource,
+			   const char *allow, struct str body)
+{
+	char etag[ETAG_BYTES];
+	struct strbuf allowed, link, shaped;
+	struct answer answer;
+
+	strbuf_init(&allowed, API_ALLOW_MAX_BYTES);
+	strbuf_init(&link, API_LINK_MAX_BYTES);
+	strbuf_init(&shaped, API_PAGE_MAX_BYTES);
+	if (!shape_answer(request, resource, body, &shaped))
+		goto out;
+	if (shaped.p)
+		body = strbuf_str(&shaped);
+	etag_of(body, etag);
+	answer_init(&answer, request, 200, JSON_TYPE);
+	resource_put_allow(resource, &allowed);
+	answer_add(&answer, "Allow", allow ? str_of(allow) : strbuf_str(&allowed));
+	put_schema_link(body, &link);
+	answer_add(&answer, "Link", strbuf_str(&link));
+	answer_add(&answer, "ETag", str_of(etag));
+	if (etag_is_listed(http_request_header(request, "If-None-Match"), etag))
+		answer.status = 304;
+	answer_send(&answer, "no-cache", answer.status == 304 ? STR("") : body);
+out:
+	strbuf_fini(&allowed);
+	strbuf_fini(&link);
+	strbuf_fini(&shaped);
 }
 
 void reply_json(struct http_request *request, int status, const char *allow, struct str body)
 {
-	reply_json_with(request, status, allow ? "Allow" : NULL, str_of(allow), body);
+	const struct resource *resource = resource_find(http_request_path(request)).resource;
+	enum http_method method = http_request_method(request);
+	struct answer answer;
+
+	if (status == 200 && (method == HTTP_GET || method == HTTP_HEAD) && resource &&
+	    !(resource->flags & RESOURCE_PLAIN)) {
+		reply_resource(request, resource, allow, body);
+		return;
+	}
+	answer_init(&answer, request, status, JSON_TYPE);
+	answer_add(&answer, "Allow", str_of(allow));
+	answer_send(&answer, "no-store", body);
+}
+
+void reply_json_with(struct http_request *request, int status, const char *name, struct str value,
+		     struct str body)
+{
+	struct answer answer;
+
+	answer_init(&answer, request, status, JSON_TYPE);
+	answer_add(&answer, name, value);
+	answer_send(&answer, "no-store", body);
+}
+
+void reply_created(struct http_request *request, struct str location, const char *token,
+		   struct str body)
+{
+	char etag[ETAG_BYTES];
+	struct strbuf link;
+	struct answer answer;
+
+	strbuf_init(&link, API_LINK_MAX_BYTES);
+	put_schema_link(body, &link);
+	answer_init(&answer, request, 201, JSON_TYPE);
+	answer_add(&answer, "Location", location);
+	answer_add(&answer, "X-Auth-Token", str_of(token));
+	answer_add(&answer, "Link", strbuf_str(&link));
+	answer_add(&answer, "ETag", str_of(etag_of(body, etag)));
+	answer_send(&answer, "no-store", body);
+	strbuf_fini(&link);
 }
 
 void reply_text(struct http_request *request, int status, const char *type, struct str body)
 {
-	struct http_header headers[MAX_HEADERS];
-	size_t n = common(headers, str_of(type));
+	const struct resource *resource = resource_find(http_request_path(request)).resource;
+	struct strbuf allow;
+	struct answer answer;
 
-	http_respond(request, status, headers, n, body);
+	strbuf_init(&allow, API_ALLOW_MAX_BYTES);
+	if (resource && !(resource->flags & RESOURCE_PLAIN))
+		resource_put_allow(resource, &allow);
+	answer_init(&answer, request, status, type);
+	answer_add(&answer, "Allow", strbuf_str(&allow));
+	answer_send(&answer, "no-store", body);
+	strbuf_fini(&allow);
 }
 
-void reply_error(struct http_request *request, int status, const char *key, const char *allow,
-		 const char *format, ...)
+void reply_empty(struct http_request *request)
 {
-	struct http_header headers[MAX_HEADERS];
-	size_t n = common(headers, JSON_TYPE);
-	struct strbuf words, body;
-	va_list args;
+	struct answer answer = { .request = request, .status = 204 };
 
-	strbuf_init(&words, ERROR_MAX_BYTES / 8);
-	va_start(args, format);
-	strbuf_vputf(&words, format, args);
-	va_end(args);
-	strbuf_init(&body, ERROR_MAX_BYTES);
-	strbuf_putf(&body, "{\"error\":{\"code\":\"Base.1.22.%s\",\"message\":", key);
-	strbuf_put_json(&body, strbuf_str(&words));
-	strbuf_putf(&body, ",\"@Message.ExtendedInfo\":[{\"@odata.type\":\"#Message.v1_3_0.Message\","
-			   "\"MessageId\":\"Base.1.22.%s\",\"Message\":", key);
-	strbuf_put_json(&body, strbuf_str(&words));
-	strbuf_put_text(&body, ",\"MessageSeverity\":\"Critical\"}]}}");
-	if (status == 401)
-		headers[n++] = (struct http_header){ STR("WWW-Authenticate"),
-						     STR("Basic realm=\"rfeventd\", charset=\"UTF-8\"") };
-	if (status == 503)
-		headers[n++] = (struct http_header){ STR("Retry-After"), STR("5") };
-	if (allow)
-		headers[n++] = (struct http_header){ STR("Allow"), str_of(allow) };
-	http_respond(request, status, headers, n, strbuf_str(&body));
-	strbuf_fini(&words);
-	strbuf_fini(&body);
+	answer_add(&answer, "OData-Version", STR("4.0"));
+	answer_send(&answer, "no-store", STR(""));
+}
+
+bool reply_if_match(struct http_request *request, const char *etag, bool required)
+{
+	struct str wanted = http_request_header(request, "If-Match");
+
+	if (!wanted.p && !required)
+		return true;
+	if (wanted.p && etag_is_listed(wanted, etag))
+		return true;
+	if (wanted.p)
+		reply_error(request, 412, "PreconditionFailed");
+	else
+		reply_error(request, 428, "PreconditionRequired");
+	return false;
 }

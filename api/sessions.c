@@ -4,6 +4,7 @@
 
 #include "api/auth.h"
 #include "api/reply.h"
+#include "api/request_json.h"
 #include "base/mem.h"
 #include "base/secrets.h"
 #include "http/server.h"
@@ -18,42 +19,45 @@ static void answer_opened(struct http_request *request, const char *token, const
 	strbuf_init(&body, SESSION_MAX_BYTES);
 	strbuf_init(&location, SESSION_MAX_BYTES);
 	strbuf_putf(&location, "/redfish/v1/SessionService/Sessions/%s", id);
-	strbuf_putf(&body,
-		    "{\"@odata.id\":\"%s\",\"@odata.type\":\"#Session.v1_7_2.Session\",\"Id\":\"%s\","
-		    "\"Name\":\"Session %s\",\"UserName\":",
-		    location.p, id, id);
+	strbuf_putf(
+		&body,
+		"{\"@odata.id\":\"%s\",\"@odata.type\":\"#Session.v1_8_0.Session\",\"Id\":\"%s\","
+		"\"Name\":\"Session %s\",\"UserName\":",
+		location.p, id, id);
 	strbuf_put_json(&body, str_of(user));
 	strbuf_put_text(&body, ",\"Password\":null}");
-	http_respond(request, 201,
-		     (const struct http_header[]){
-			     { STR("Content-Type"), STR("application/json;charset=utf-8") },
-			     { STR("OData-Version"), STR("4.0") },
-			     { STR("Cache-Control"), STR("no-store") },
-			     { STR("Location"), strbuf_str(&location) },
-			     { STR("X-Auth-Token"), str_of(token) } },
-		     5, strbuf_str(&body));
+	reply_created(request, strbuf_str(&location), token, strbuf_str(&body));
 	strbuf_fini(&body);
 	strbuf_fini(&location);
 }
 
+static void refuse_incomplete(struct http_request *request, const char *user, const char *password)
+{
+	static const char key[] = "CreateFailedMissingReqProperties";
+	const struct fault faults[] = {
+		{ .key = key, .args = { STR("UserName") }, .property = "/UserName" },
+		{ .key = key, .args = { STR("Password") }, .property = "/Password" },
+	};
+
+	reply_faults(request, 400, &faults[user ? 1 : 0], (user || password) ? 1 : 2);
+}
+
 void sessions_open(struct auth *auth, struct http_request *request)
 {
-	struct str body = http_request_body(request);
 	char token[AUTH_TOKEN_CHARS + 1], id[AUTH_SESSION_ID_CHARS + 1];
 	const char *user, *password;
-	json_t *json = json_loadb(body.p ? body.p : "", body.len, 0, NULL);
+	json_t *json = request_json(request);
 
+	if (!json)
+		return;
 	user = json_string_value(json_object_get(json, "UserName"));
 	password = json_string_value(json_object_get(json, "Password"));
 	if (!user || !password)
-		reply_error(request, 400, "PropertyMissing", NULL,
-			    "A session is opened with {\"UserName\": …, \"Password\": …}.");
+		refuse_incomplete(request, user, password);
 	else if (!auth_password_is(auth, str_of(user), str_of(password)))
-		reply_error(request, 401, "ResourceAtUriUnauthorized", NULL,
-			    "The user name or the password is wrong.");
+		reply_error(request, 401, "AccessUnauthorized");
 	else if (!auth_session_open(auth, token, id))
-		reply_error(request, 503, "SessionLimitExceeded", NULL,
-			    "Too many sessions are open: close one or wait until one times out.");
+		reply_error(request, 503, "SessionLimitExceeded");
 	else
 		answer_opened(request, token, id, user);
 	secrets_wipe(token, sizeof(token));
@@ -63,7 +67,7 @@ void sessions_open(struct auth *auth, struct http_request *request)
 void sessions_close(struct auth *auth, struct http_request *request, struct str id)
 {
 	if (auth_session_close(auth, id))
-		http_respond(request, 204, NULL, 0, STR(""));
+		reply_empty(request);
 	else
-		reply_error(request, 404, "ResourceMissingAtURI", NULL, "There is no such session.");
+		reply_error(request, 404, "ResourceNotFound", .args = { STR("Session"), id });
 }

@@ -4,13 +4,13 @@
 #include <string.h>
 
 #include "api/api_priv.h"
+#include "api/limits.h"
 #include "api/reply.h"
 #include "base/mem.h"
 #include "base/slot.h"
 #include "event/source_set.h"
 #include "subscribe/registry_fetcher.h"
 
-#define FETCH_ACTION     "/Actions/Oem/Rfeventd.FetchRegistries"
 #define NAME_MAX_BYTES   1024
 #define ANSWER_MAX_BYTES 8192
 
@@ -42,8 +42,8 @@ static void answer_fetched(struct api *api, struct api_job *job)
 	struct strbuf body;
 
 	if (ask->result < 0) {
-		reply_error(job->request, 503, "ServiceTemporarilyUnavailable", NULL,
-			    "The registries cannot be kept: %s.", ask->why);
+		reply_error(job->request, 503, "ServiceTemporarilyUnavailable",
+			    .args = { STR(API_RETRY_AFTER_TEXT) }, .resolution = ask->why);
 	} else {
 		strbuf_init(&body, ANSWER_MAX_BYTES);
 		strbuf_putf(
@@ -75,29 +75,28 @@ static void fetch_registries(struct api *api, struct http_request *request,
 	}
 	free(asking);
 	if (r == -ENOENT)
-		reply_error(request, 400, "ActionParameterMissing", NULL,
-			    "'%.*s' has no url, username and password: give them in its entry of "
-			    "sources, and send SIGHUP.",
-			    STR_ARG(source->name));
+		reply_error(request, 400, "ActionNotSupported",
+			    .args = { STR("Rfeventd.FetchRegistries") },
+			    .resolution =
+				    "The source has no url, username and password: give them in "
+				    "its entry of sources, and send SIGHUP.");
 	else
-		reply_error(request, 503, "ServiceTemporarilyUnavailable", NULL,
-			    "Too many sources are being asked; try again in a moment.");
+		reply_error(request, 503, "ServiceTemporarilyUnavailable",
+			    .args = { STR(API_RETRY_AFTER_TEXT) });
 }
 
-void sources_act(struct api *api, const struct target *target)
+void sources_fetch_registries(struct api *api, const struct target *target)
 {
 	const struct source *source = NULL;
 	struct strbuf name;
 
 	strbuf_init(&name, NAME_MAX_BYTES);
-	if (str_ends_with(target->rest, STR(FETCH_ACTION)) &&
-	    http_percent_decode(
-		    (struct str){ target->rest.p, target->rest.len - strlen(FETCH_ACTION) }, &name))
+	if (http_percent_decode(target->ids[0], &name))
 		source = sources_find(api->sources, strbuf_str(&name));
 	if (source)
 		fetch_registries(api, target->request, source);
 	else
-		reply_error(target->request, 404, "ResourceMissingAtURI", NULL,
-			    "There is no source and no action '%.*s'.", STR_ARG(target->rest));
+		reply_error(target->request, 404, "ResourceNotFound",
+			    .args = { STR("AggregationSource"), target->ids[0] });
 	strbuf_fini(&name);
 }

@@ -90,12 +90,12 @@ static void answer_status(struct api *api, struct api_job *job)
 	struct strbuf body;
 
 	if (asking->result < 0) {
-		reply_error(job->request, 503, "ServiceTemporarilyUnavailable", NULL, "%s",
-			    asking->err.text);
+		reply_error(job->request, 503, "ServiceTemporarilyUnavailable",
+			    .args = { STR(API_RETRY_AFTER_TEXT) }, .resolution = asking->err.text);
 	} else {
 		strbuf_init(&body, API_PAGE_MAX_BYTES);
 		put_status(&body, asking, api->config.keep_events_us);
-		reply_json(job->request, 200, "GET, HEAD", strbuf_str(&body));
+		reply_json(job->request, 200, NULL, strbuf_str(&body));
 		strbuf_fini(&body);
 	}
 	storage_status_fini(&asking->status);

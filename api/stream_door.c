@@ -6,13 +6,14 @@
 
 #include "api/api_priv.h"
 #include "api/auth.h"
+#include "api/limits.h"
 #include "api/reply.h"
 #include "api/websocket.h"
 #include "base/err.h"
 #include "base/mem.h"
 
 #define REQUEST_MAX_BYTES 65536
-#define KEY_CHARS 24 /* 16 bytes in Base64 */
+#define KEY_CHARS         24 /* 16 bytes in Base64 */
 
 /* Whether the comma-separated list `value` holds `token`, in any case. */
 static bool list_has(struct str value, struct str token)
@@ -77,8 +78,9 @@ static const char *upgrade_fault(const struct http_request *request)
 
 static void write_request(const struct http_request *request, struct strbuf *out)
 {
-	strbuf_put_text(out, "GET /stream HTTP/1.1\r\nHost: rfeventd\r\nUpgrade: websocket\r\n"
-			     "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ");
+	strbuf_put_text(out,
+			"GET /stream HTTP/1.1\r\nHost: rfeventd\r\nUpgrade: websocket\r\n"
+			"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ");
 	strbuf_put(out, http_request_header(request, "Sec-WebSocket-Key"));
 	if (http_request_header(request, "Sec-WebSocket-Protocol").p)
 		strbuf_put_text(out, "\r\nSec-WebSocket-Protocol: rfevents.v1");
@@ -102,15 +104,16 @@ static void adopt(struct api *api, const struct target *target, bool authenticat
 	if (http_request_take_over(request, &fd, &early, &err) == 0) {
 		strbuf_put(&text, strbuf_str(&early));
 		strbuf_fini(&early);
-		if (text.failed || websocket_adopt(api->websocket, fd, strbuf_str(&text), str_of(query),
-						   str_of(language), str_of(peer), authenticated,
-						   &err) < 0) {
+		if (text.failed ||
+		    websocket_adopt(api->websocket, fd, strbuf_str(&text), str_of(query),
+				    str_of(language), str_of(peer), authenticated, &err) < 0) {
 			close(fd);
 			if (!tls)
 				http_takeover_closed(api->shared, str_of(peer));
 		}
 	} else {
-		reply_error(request, 503, "ServiceTemporarilyUnavailable", NULL, "%s", err.text);
+		reply_error(request, 503, "ServiceTemporarilyUnavailable",
+			    .args = { STR(API_RETRY_AFTER_TEXT) }, .resolution = err.text);
 	}
 	strbuf_fini(&text);
 	free(query);
@@ -124,13 +127,12 @@ void stream_get(struct api *api, const struct target *target)
 	const char *fault = upgrade_fault(target->request);
 
 	if (fault)
-		reply_error(target->request, 400, "GeneralError", NULL, "%s", fault);
+		reply_error(target->request, 400, "GeneralError", .resolution = fault);
 	else if (!origin_is_ours(target->request))
-		reply_error(target->request, 403, "InsufficientPrivilege", NULL,
-			    "A page of another origin may not open the stream.");
+		reply_error(target->request, 403, "InsufficientPrivilege",
+			    .resolution = "A page of another origin may not open the stream.");
 	else if (who == AUTH_WRONG)
-		reply_error(target->request, 401, "ResourceAtUriUnauthorized", NULL,
-			    "The credentials are not valid.");
+		reply_error(target->request, 401, "AccessUnauthorized");
 	else
 		adopt(api, target, who == AUTH_OK);
 }

@@ -44,9 +44,14 @@ static size_t on_header(char *data, size_t size, size_t n, void *ctx)
 static int fail_status(const struct client_answer *answer, const char *url)
 {
 	json_t *json = json_loadb(answer->body.p ? answer->body.p : "", answer->body.len, 0, NULL);
-	const char *words = json_string_value(json_object_get(json_object_get(json, "error"), "message"));
+	const json_t *error = json_object_get(json, "error");
+	const json_t *infos = json_object_get(error, "@Message.ExtendedInfo");
+	const char *words = json_string_value(json_object_get(error, "message"));
+	const char *cure = json_string_value(json_object_get(json_array_get(infos, 0), "Resolution"));
 
-	if (words)
+	if (words && cure)
+		cli_fail(CLI_REFUSED, "%s %s (HTTP %ld)", words, cure, answer->status);
+	else if (words)
 		cli_fail(CLI_REFUSED, "%s (HTTP %ld)", words, answer->status);
 	else
 		cli_fail(CLI_REFUSED, "%s answered HTTP %ld", url, answer->status);

@@ -344,6 +344,7 @@ static int start_api(struct pipeline *pipeline, const struct config *config, str
 	struct api_config api = {
 		.addresses = pipeline->doors.api,
 		.n_addresses = pipeline->doors.n_api,
+		.uuid = keeper_node(pipeline->keeper),
 		.metrics_public = config->api_metrics_public,
 		.admin_user = "admin",
 		.admin_hash = keeper_admin_hash(pipeline->keeper),
