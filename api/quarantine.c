@@ -8,6 +8,7 @@
 #include "api/limits.h"
 #include "api/query_options.h"
 #include "api/reply.h"
+#include "api/reply_priv.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"

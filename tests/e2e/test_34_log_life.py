@@ -187,7 +187,7 @@ def test_quarantine_is_listed_shown_and_logged_once_it_can_be(service):
     assert json.loads(quarantine(service, "retry", refused[1]).stdout) == [
         {"Id": refused[1], "Result": "Logged", "Events": 1}]
     twice = quarantine(service, "retry", refused[0])
-    assert twice.returncode == 1 and "no such row" in twice.stderr
+    assert twice.returncode == 1 and "HTTP 404" in twice.stderr
     entries = service.wait_entries(3)
     assert [e["EventId"] for e in entries] == ["good", "poison-1", "poison-2"]
     assert [e["id"].rsplit("-", 1)[1] for e in entries] == ["0", "1", "2"]
