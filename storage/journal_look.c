@@ -89,27 +89,32 @@ int journal_look(const char *dir, struct journal_look **out, size_t *n_out, stru
 	return 0;
 }
 
+/* The number may have gone to another program since. */
+static bool is_rfeventd(uint64_t pid)
+{
+	char *path = xasprintf("/proc/%llu/comm", (unsigned long long)pid), *name;
+	bool is_ours = false;
+	size_t n;
+
+	if (file_read(path, LOCK_MAX_BYTES, &name, &n, NULL) == 0) {
+		is_ours = str_eq(str_trim((struct str){ name, n }), STR("rfeventd"));
+		free(name);
+	}
+	free(path);
+	return is_ours;
+}
+
 pid_t journal_look_owner(const char *dir)
 {
-	char *path = xasprintf("%s/lock", dir), *text = NULL, *comm;
+	char *path = xasprintf("%s/lock", dir), *text;
 	uint64_t pid = 0;
 	size_t n;
 
-	if (file_read(path, LOCK_MAX_BYTES, &text, &n, NULL) < 0 ||
-	    !str_to_u64(str_trim((struct str){ text, n }), &pid))
-		pid = 0;
-	free(path);
-	free(text);
-	if (pid == 0)
-		return 0;
-	/* The number may have gone to another program since. */
-	path = xasprintf("/proc/%llu/comm", (unsigned long long)pid);
-	if (file_read(path, LOCK_MAX_BYTES, &comm, &n, NULL) < 0)
-		pid = 0;
-	else if (!str_eq(str_trim((struct str){ comm, n }), STR("rfeventd")))
-		pid = 0;
-	if (pid > 0)
-		free(comm);
+	if (file_read(path, LOCK_MAX_BYTES, &text, &n, NULL) == 0) {
+		if (!str_to_u64(str_trim((struct str){ text, n }), &pid) || !is_rfeventd(pid))
+			pid = 0;
+		free(text);
+	}
 	free(path);
 	return (pid_t)pid;
 }

@@ -59,8 +59,33 @@ def restart(service, *sets):
     service.wait_ready()
 
 
+def expect_status(service, first):
+    """Sizes, days and the disk, as the database and the system have them."""
+    text = service.cli("storage", "status")
+    assert text.returncode == 0, text.stderr
+    assert "Days left" in text.stdout and "Growth a day" in text.stdout
+    status = json.loads(service.cli("-o", "json", "storage", "status").stdout)
+    assert (status["Events"], status["OldestSeq"], status["LastSeq"]) == (DAYS * 5, 1, DAYS * 5)
+    assert status["RetentionDays"] == 90
+    days = status["Days"]
+    assert len(days) == len(first)
+    assert [day["FirstSeq"] for day in days] == sorted(first.values())
+    assert [day["State"] == "Current" for day in days] == [False] * (len(days) - 1) + [True]
+    assert [day["Events"] for day in days[1:]] == [5] * (len(days) - 1)
+    sizes = dict(service.sql("select relname::text, pg_total_relation_size(oid) from pg_class"
+                             " where relkind = 'r' and relname ~ '^event_2'"))
+    for day in days:
+        assert day["Bytes"] == sizes["event_" + day["Day"].replace("-", "")], day
+    over = [d["Bytes"] + d["TextBytes"] for d in days[:-1]]
+    assert status["BytesPerDay"] == sum(over) // len(over)
+    room = os.statvfs(service.state_dir / "postgresql")
+    assert abs(status["FreeBytes"] - room.f_bavail * room.f_frsize) < 2**30
+    assert abs(status["DaysLeft"] - status["FreeBytes"] // status["BytesPerDay"]) <= 1
+
+
 def test_days_past_their_retention_go_and_readers_are_told_exactly(service):
     first = fill_days(service)
+    expect_status(service, first)
     last = service.sql("select seq from counter")[0][0]
     oldest_day = partitions(service)[0]
     restart(service, *KEEP)
@@ -73,6 +98,12 @@ def test_days_past_their_retention_go_and_readers_are_told_exactly(service):
     stream.wait_events(last - kept + 1)
     assert stream.of("gap") == [{"type": "gap", "from": 4, "to": kept - 1, "reason": "retention"}]
     assert [e["seq"] for e in stream.events()] == list(range(kept, last + 1))
+    stream.close()
+    # Gone while a page was under way: the reader hears of that, too.
+    service.sql("delete from event where seq in (%s, %s)", kept, kept + 1)
+    stream = service.stream(subscribe={"type": "subscribe", "after": kept - 1})
+    stream.wait_events(last - kept - 1)
+    assert [(g["from"], g["to"]) for g in stream.of("gap")] == [(kept, kept + 1)]
     stream.close()
     # The text dictionary went with its day, and days that are over were frozen.
     texts = service.sql("select count(*) from pg_class where relkind = 'r' and relname ~"
@@ -117,34 +148,6 @@ def test_a_reader_of_an_old_day_stops_no_ingest(service):
     entries = wait_for(lambda: sent_since(service, len(sender.answered)), 20, "all in the log")
     assert house.account(sender, entries) == {"missing": [], "doubled": [], "unknown": [],
                                               "out of order": []}
-
-
-# --- what the operators see ----------------------------------------------------------------------
-
-
-def test_storage_status_tells_sizes_days_and_the_disk(service):
-    first = fill_days(service)
-    service.sql("vacuum")
-    text = service.cli("storage", "status")
-    assert text.returncode == 0, text.stderr
-    assert "Days left" in text.stdout and "Growth a day" in text.stdout
-    status = json.loads(service.cli("-o", "json", "storage", "status").stdout)
-    assert (status["Events"], status["OldestSeq"], status["LastSeq"]) == (DAYS * 5, 1, DAYS * 5)
-    assert status["RetentionDays"] == 90
-    days = status["Days"]
-    assert len(days) == len(first)
-    assert [day["FirstSeq"] for day in days] == sorted(first.values())
-    assert [day["State"] == "Current" for day in days] == [False] * (len(days) - 1) + [True]
-    assert [day["Events"] for day in days[1:]] == [5] * (len(days) - 1)
-    sizes = dict(service.sql("select relname::text, pg_total_relation_size(oid) from pg_class"
-                             " where relkind = 'r' and relname ~ '^event_2'"))
-    for day in days:
-        assert day["Bytes"] == sizes["event_" + day["Day"].replace("-", "")], day
-    over = [d["Bytes"] + d["TextBytes"] for d in days[:-1]]
-    assert status["BytesPerDay"] == sum(over) // len(over)
-    room = os.statvfs(service.state_dir / "postgresql")
-    assert abs(status["FreeBytes"] - room.f_bavail * room.f_frsize) < 2**30
-    assert abs(status["DaysLeft"] - status["FreeBytes"] // status["BytesPerDay"]) <= 1
 
 
 # --- quarantine ----------------------------------------------------------------------------------
@@ -203,7 +206,8 @@ def test_quarantine_is_listed_shown_and_logged_once_it_can_be(service):
     stream.close()
 
 
-def test_many_retries_at_once_log_a_row_once(service):
+def test_many_retries_at_once_log_a_row_once(shared_service):
+    service = shared_service
     service.sql("alter table event add constraint no_poison check (event_id not like 'poison%%')")
     for i in range(6):
         service.post(event_body(EventId=f"poison-{i}"))
@@ -213,11 +217,13 @@ def test_many_retries_at_once_log_a_row_once(service):
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         statuses = list(pool.map(lambda i: quarantine(service, "retry", i).returncode, ids * 3))
     assert sorted(statuses) == [0] * 6 + [1] * 12
-    assert sorted(e["EventId"] for e in service.entries()) == [f"poison-{i}" for i in range(6)]
+    assert sorted(e["EventId"] for e in service.entries()) == [
+        f"poison-{i}" for i in range(6)]
     assert json.loads(quarantine(service, "list").stdout) == []
 
 
-def test_records_beyond_the_most_are_logged_by_trying_again(service):
+def test_records_beyond_the_most_are_logged_by_trying_again(shared_service):
+    service = shared_service
     body = event_body(EventId="r0", MessageArgs=[])
     record = {k: body["Events"][0][k] for k in ("EventTimestamp", "MessageId")}
     body["Events"] = [dict(record, EventId=f"r{i}") for i in range(20050)]
@@ -226,12 +232,13 @@ def test_records_beyond_the_most_are_logged_by_trying_again(service):
     assert [r["Reason"] for r in rows] == ["too_many_records"]
     before = service.sql("select seq from counter")[0][0]
     assert quarantine(service, "retry", rows[0]["Id"]).returncode == 0
-    assert service.sql("select seq from counter")[0][0] == 20050 > before
+    assert service.sql("select seq from counter")[0][0] == before + 50
     assert service.sql("select count(distinct (delivery, idx)), count(distinct event_id) from event"
-                       ) == [(20050, 20050)]
+                       " where event_id like 'r%%'") == [(20050, 20050)]
 
 
-def test_quarantine_in_pages(service):
+def test_quarantine_in_pages(shared_service):
+    service = shared_service
     service.sql("insert into quarantine select gen_random_uuid(), -1, null, now() - n * interval"
                 " '1 s', '10.0.0.1', 'not_json', 'row ' || n, 'x' from generate_series(1, 2345) n")
     rows = json.loads(quarantine(service, "list", "--top", "3000").stdout)
