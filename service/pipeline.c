@@ -24,6 +24,7 @@
 #include "service/registry_loader.h"
 #include "service/shared_watch.h"
 #include "storage/journal.h"
+#include "storage/journal_adopt.h"
 #include "storage/journal_thread.h"
 #include "storage/loader.h"
 #include "storage/private_pg.h"
@@ -171,6 +172,25 @@ static bool is_ready(void *ctx)
 /* --- starting, floor first ---------------------------------------------------------------------
  */
 
+/* Before anything is appended, so the receiver opens when the copies are made. A folder that cannot be
+ * taken over, for a replica still runs on it, is no reason not to serve. */
+static void adopt_journals(struct pipeline *pipeline, const struct config *config)
+{
+	for (size_t i = 0; i < config->storage_adopt.n; i++) {
+		char *dir = xasprintf("%s/journal", config->storage_adopt.items[i]);
+		struct err err = { "" };
+		int n = journal_adopt(pipeline->journal, dir, &err);
+
+		if (n < 0)
+			log_error("service", "a journal was not taken over",
+				  LOG_T("err", err.text));
+		else
+			log_info("service", "journal of a replica that is gone taken over",
+				 LOG_T("folder", dir), LOG_I("segments", n));
+		free(dir);
+	}
+}
+
 /* What this node has on its own disk. */
 static int start_state(struct pipeline *pipeline, const struct config *config, struct loop *loop,
 		       struct err *err)
@@ -186,6 +206,8 @@ static int start_state(struct pipeline *pipeline, const struct config *config, s
 	int r;
 
 	r = journal_open(&journal, &pipeline->journal, err);
+	if (r == 0)
+		adopt_journals(pipeline, config);
 	if (r == 0)
 		r = guard_open(guard, err);
 	if (r == 0)
