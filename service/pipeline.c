@@ -162,6 +162,17 @@ static void on_scrape(void *ctx)
 	metric_set(METRIC_JOURNAL_BYTES, NULL, (double)journal_bytes(pipeline->journal));
 }
 
+/* Before the keeper writes down what this node saw of the log, by whichever replica. */
+static void tell_what_was_seen(void *ctx)
+{
+	struct pipeline *pipeline = ctx;
+	struct feed_bounds bounds = feed_bounds(pipeline->feed);
+
+	loader_saw(pipeline->loader, bounds.epoch, bounds.last_seq);
+	keeper_log_seen(pipeline->keeper, bounds.epoch, bounds.oldest_seq, bounds.last_seq);
+	keeper_gone(pipeline->keeper, journal_gone_seq(pipeline->journal));
+}
+
 static bool is_ready(void *ctx)
 {
 	struct pipeline *pipeline = ctx;
@@ -300,9 +311,12 @@ static int start_log(struct pipeline *pipeline, const struct config *config, str
 	keeper_log(pipeline->keeper, &feed.epoch, &feed.oldest_seq, &feed.last_seq);
 	loader.epoch = feed.epoch;
 	loader.last_seq = feed.last_seq;
+	journal_set_gone_seq(pipeline->journal, keeper_gone_seq(pipeline->keeper));
 	r = feed_start(&feed, &pipeline->feed, err);
 	if (r == 0)
 		r = loader_start(&loader, &pipeline->loader, err);
+	if (r == 0)
+		keeper_on_save(pipeline->keeper, tell_what_was_seen, pipeline);
 	return r;
 }
 
@@ -449,6 +463,10 @@ void pipeline_stop(struct pipeline *pipeline)
 {
 	if (!pipeline)
 		return;
+	if (pipeline->loader)
+		tell_what_was_seen(pipeline);
+	if (pipeline->keeper)
+		keeper_on_save(pipeline->keeper, NULL, NULL);
 	registry_fetcher_cancel(pipeline->registry_fetcher);
 	if (pipeline->receiver) {
 		receiver_drain(pipeline->receiver);
