@@ -61,6 +61,7 @@ void subscriber_ask_page(struct subscriber *subscriber)
 	}
 	hub->n_pages++;
 	subscriber->ticket = ++hub->last_ticket;
+	subscriber->asked_last_seq = feed_bounds(hub->config.feed).last_seq;
 	subscriber->pages_under_way++;
 	follower_ask_page(hub->follower, subscriber->queued_seq, STREAM_PAGE_EVENTS, subscriber,
 			  subscriber->ticket);
@@ -75,6 +76,16 @@ static void forget(struct subscriber *subscriber)
 	if (subscriber->next)
 		subscriber->next->link = subscriber->link;
 	free(subscriber);
+}
+
+/* The log ended above what was asked for, and has nothing there: it lost it. */
+static void say_empty(struct subscriber *subscriber)
+{
+	if (subscriber->asked_last_seq <= subscriber->queued_seq)
+		return;
+	subscriber_queue_gap(subscriber, subscriber->queued_seq + 1, subscriber->asked_last_seq);
+	subscriber->queued_seq = subscriber->asked_last_seq;
+	subscriber->hub->config.wants_write(subscriber->ctx);
 }
 
 void subscriber_take_page(struct subscriber *subscriber, struct feed_item *item)
@@ -93,6 +104,8 @@ void subscriber_take_page(struct subscriber *subscriber, struct feed_item *item)
 	if (!item->batch || item->batch->n == 0) {
 		page_done(hub);
 		subscriber->retry_us = clock_monotonic_us() + RETRY_US;
+		if (item->batch)
+			say_empty(subscriber);
 		return;
 	}
 	subscriber->page = item->batch;

@@ -50,7 +50,8 @@ struct subscriber {
 	int64_t ahead_since_us; /* asked for a seq above ours, which may still come; else 0 */
 	int64_t position_us;
 	int64_t retry_us;       /* no page before */
-	uint64_t ticket;        /* of the page that is asked for; 0: none */
+	uint64_t ticket;        /* of the page that is asked for; 0: none … */
+	int64_t asked_last_seq; /* … and where the log ended then */
 	size_t pages_under_way; /* asked for, also under tickets that no longer count */
 	bool gone;              /* freed but for this struct, which pages under way name */
 	bool waiting;           /* the database is away: gets provisional events meanwhile */
@@ -111,6 +112,7 @@ void subscriber_set_state(struct subscriber *subscriber, enum subscriber_state s
 /* Queue a reference of its own. False when there is no room: nothing was queued. */
 bool subscriber_queue(struct subscriber *subscriber, struct frame *frame);
 void subscriber_queue_position(struct subscriber *subscriber, int64_t seq);
+void subscriber_queue_gap(struct subscriber *subscriber, int64_t from, int64_t to);
 void subscriber_fall_behind(struct subscriber *subscriber, int64_t queued_seq); /* LIVE -> BEHIND */
 /* Another log: `bounds` are the new ones. */
 void subscriber_new_log(struct subscriber *subscriber, const struct feed_bounds *bounds);

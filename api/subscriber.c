@@ -178,12 +178,14 @@ void subscriber_queue_position(struct subscriber *subscriber, int64_t seq)
 	frame_unref(frame);
 }
 
-static void queue_gap(struct subscriber *subscriber, int64_t from, int64_t to)
+/* Seqs that nothing stands behind any more (retention), or never will (a restored database). */
+void subscriber_queue_gap(struct subscriber *subscriber, int64_t from, int64_t to)
 {
+	struct feed_bounds bounds = feed_bounds(subscriber->hub->config.feed);
 	struct strbuf text;
 
 	frame_begin(&text, CONTROL_MAX_BYTES);
-	stream_gap(&text, from, to);
+	stream_gap(&text, from, to, to < bounds.oldest_seq ? "retention" : "lost");
 	queue_control(subscriber, &text);
 }
 
@@ -215,19 +217,30 @@ static size_t take_entries(struct subscriber *subscriber, const struct entry_bat
 	return n_done;
 }
 
+/* Entries from `at` on whose seqs follow each other. */
+static size_t run_of(const struct entry_batch *page, size_t at)
+{
+	size_t n = 1;
+
+	while (at + n < page->n && page->entries[at + n].seq == page->entries[at].seq + (int64_t)n)
+		n++;
+	return n;
+}
+
 static size_t take_from_page(struct subscriber *subscriber)
 {
 	struct entry_batch *page = subscriber->page;
-	int64_t first_seq = page->entries[subscriber->page_at].seq;
+	int64_t next = page->entries[subscriber->page_at].seq;
 	size_t n_done;
 
-	/* Days that went while the page was under way. */
-	if (first_seq > subscriber->queued_seq + 1) {
-		queue_gap(subscriber, subscriber->queued_seq + 1, first_seq - 1);
-		subscriber->queued_seq = first_seq - 1;
+	/* Days that went while the page was under way, or what nobody has any more. */
+	if (next > subscriber->queued_seq + 1) {
+		subscriber_queue_gap(subscriber, subscriber->queued_seq + 1, next - 1);
+		subscriber->queued_seq = next - 1;
 		return 0;
 	}
-	n_done = take_entries(subscriber, page, subscriber->page_at, page->n - subscriber->page_at);
+	n_done = take_entries(subscriber, page, subscriber->page_at,
+			      run_of(page, subscriber->page_at));
 	subscriber->page_at += n_done;
 	if (subscriber->page_at == page->n)
 		subscriber_drop_page(subscriber);
@@ -302,7 +315,7 @@ static bool read_feed(struct subscriber *subscriber, size_t *n_seen)
 		entry_batch_unref(piece.batch);
 		return true;
 	case FEED_GAP:
-		queue_gap(subscriber, subscriber->queued_seq + 1, gap_to);
+		subscriber_queue_gap(subscriber, subscriber->queued_seq + 1, gap_to);
 		subscriber->queued_seq = gap_to;
 		return true;
 	case FEED_ASK_LOG: subscriber_ask_page(subscriber); return false;

@@ -266,10 +266,10 @@ void stream_position(struct strbuf *out, int64_t seq)
 	strbuf_putf(out, "{\"type\":\"position\",\"seq\":%lld}", (long long)seq);
 }
 
-void stream_gap(struct strbuf *out, int64_t from, int64_t to)
+void stream_gap(struct strbuf *out, int64_t from, int64_t to, const char *reason)
 {
-	strbuf_putf(out, "{\"type\":\"gap\",\"from\":%lld,\"to\":%lld,\"reason\":\"retention\"}",
-		    (long long)from, (long long)to);
+	strbuf_putf(out, "{\"type\":\"gap\",\"from\":%lld,\"to\":%lld,\"reason\":\"%s\"}",
+		    (long long)from, (long long)to, reason);
 }
 
 void stream_error(struct strbuf *out, const char *code, const char *message)

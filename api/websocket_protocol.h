@@ -32,7 +32,7 @@ void stream_request_fini(struct stream_request *request); /* zeroed is allowed *
 void stream_hello(struct strbuf *out, struct uuid epoch, int64_t oldest_seq, int64_t last_seq);
 void stream_caught_up(struct strbuf *out, int64_t seq);
 void stream_position(struct strbuf *out, int64_t seq);
-void stream_gap(struct strbuf *out, int64_t from, int64_t to);
+void stream_gap(struct strbuf *out, int64_t from, int64_t to, const char *reason);
 void stream_error(struct strbuf *out, const char *code, const char *message);
 /* An events message is its head, the entries with commas between them, and its tail. */
 void stream_events_head(struct strbuf *out, bool provisional);

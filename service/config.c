@@ -155,6 +155,10 @@ const struct config_key config_keys[] = {
 	  AT(storage_keep_metric_reports_us), .initial = "1d", .min = HOUR_US, .max = 36500 * DAY_US,
 	  .help = "MetricReport deliveries are dropped after it" },
 
+	{ .name = "storage.adopt", .type = CONFIG_LIST, AT(storage_adopt),
+	  .help = "state directories of replicas that are gone for good: what their journals hold is "
+		  "taken over at start" },
+
 	{ .name = "secrets.key_file", .type = CONFIG_TEXT, AT(secrets_key_file),
 	  .help = "file with the key that all replicas of a database share; one with another key "
 		  "does not start" },

@@ -56,6 +56,7 @@ struct config {
 	int storage_acknowledge;
 	int64_t storage_journal_max_bytes, storage_journal_keep_us;
 	int64_t storage_keep_events_us, storage_keep_metric_reports_us;
+	struct config_list storage_adopt;
 	char *secrets_key_file;
 
 	struct config_list registries_path, translations_path;

@@ -23,6 +23,7 @@
 #include "storage/snapshot.h"
 
 #define ENROLLED_MAX_ITEMS 65536    /* on their way to us; beyond, the next delivery tells again */
+#define TOKEN_FILE_MAX_BYTES 4096
 #define FLUSH_EVERY_US 50000	    /* enrolments that follow each other are collected this long */
 /* How far behind the log the snapshot may be: a database that was set back by less goes unnoticed
  * when we die at the same moment. A large snapshot is written less often. */
@@ -49,6 +50,8 @@ struct keeper {
 	struct slot *slot;
 	struct mailbox *inbox;
 	struct loop_timer flush, save_log;
+	void (*on_save)(void *ctx);
+	void *on_save_ctx;
 	int64_t flushed_at_us, last_flush_us; /* when, and how long it took */
 	bool dirty;	       /* the set changed since it was published */
 
@@ -231,6 +234,8 @@ static void on_save_log(struct loop_timer *timer)
 	struct keeper *keeper = timer->ctx;
 	int64_t start_us = clock_monotonic_us(), every_us;
 
+	if (keeper->on_save)
+		keeper->on_save(keeper->on_save_ctx);
 	if (log_has_moved(keeper))
 		save_or_log(keeper);
 	every_us = 100 * (clock_monotonic_us() - start_us);
@@ -260,11 +265,16 @@ static int make_first(struct keeper *keeper, const struct config *config, char *
 	return 0;
 }
 
+/* Not when it is there already: a start has no time for a sync. */
 static int write_token(struct keeper *keeper, const char *token, struct err *err)
 {
-	char *line = xasprintf("%s\n", token);
-	int r = file_replace(keeper->token_path, str_of(line), 0600, err);
+	char *line = xasprintf("%s\n", token), *is = NULL;
+	size_t n = 0;
+	int r = file_read(keeper->token_path, TOKEN_FILE_MAX_BYTES, &is, &n, err);
 
+	if (r < 0 || !str_eq((struct str){ is, n }, str_of(line)))
+		r = file_replace(keeper->token_path, str_of(line), 0600, err);
+	free(is);
 	free(line);
 	return r;
 }
@@ -446,6 +456,24 @@ static void on_enrolled(struct mailbox_item *first, void *ctx)
 	}
 	if (changed)
 		flush_soon(keeper);
+}
+
+int64_t keeper_gone_seq(const struct keeper *keeper)
+{
+	return keeper->snapshot.gone_seq;
+}
+
+void keeper_on_save(struct keeper *keeper, void (*fn)(void *ctx), void *ctx)
+{
+	keeper->on_save = fn;
+	keeper->on_save_ctx = ctx;
+}
+
+void keeper_gone(struct keeper *keeper, int64_t seq)
+{
+	pthread_mutex_lock(&keeper->mutex);
+	keeper->gone_seq = seq;
+	pthread_mutex_unlock(&keeper->mutex);
 }
 
 void keeper_log_seen(struct keeper *keeper, struct uuid epoch, int64_t oldest_seq, int64_t last_seq)

@@ -36,12 +36,17 @@ struct uuid keeper_configured_id(const char *name);
 /* What the node remembers of the log. */
 void keeper_log(const struct keeper *keeper, struct uuid *epoch, int64_t *oldest_seq,
 		int64_t *last_seq);
+/* Up to which seq the journal cannot write the log again, as an earlier process left it. */
+int64_t keeper_gone_seq(const struct keeper *keeper);
+/* Called before the snapshot is written, now and then, to say keeper_log_seen(); NULL: no more. */
+void keeper_on_save(struct keeper *keeper, void (*fn)(void *ctx), void *ctx);
 /* SIGHUP: the configured sources as they are now. */
 void keeper_reconfigure(struct keeper *keeper, const struct config *config);
 
 void keeper_enrolled(void *keeper, const struct source *source); /* the receiver's enrolled_fn */
 void keeper_log_seen(struct keeper *keeper, struct uuid epoch, int64_t oldest_seq,
 		     int64_t last_seq);
+void keeper_gone(struct keeper *keeper, int64_t seq);
 
 /* --- what replicas share; see service/shared_watch.h --- */
 const char *keeper_key_fingerprint(const struct keeper *keeper); /* NULL: no secrets.key_file */

@@ -24,6 +24,7 @@
 #include "service/registry_loader.h"
 #include "service/shared_watch.h"
 #include "storage/journal.h"
+#include "storage/journal_adopt.h"
 #include "storage/journal_thread.h"
 #include "storage/loader.h"
 #include "storage/private_pg.h"
@@ -163,6 +164,17 @@ static void on_scrape(void *ctx)
 	metric_set(METRIC_JOURNAL_BYTES, NULL, (double)journal_bytes(pipeline->journal));
 }
 
+/* Before the keeper writes down what this node saw of the log, by whichever replica. */
+static void tell_what_was_seen(void *ctx)
+{
+	struct pipeline *pipeline = ctx;
+	struct feed_bounds bounds = feed_bounds(pipeline->feed);
+
+	loader_saw(pipeline->loader, bounds.epoch, bounds.last_seq);
+	keeper_log_seen(pipeline->keeper, bounds.epoch, bounds.oldest_seq, bounds.last_seq);
+	keeper_gone(pipeline->keeper, journal_gone_seq(pipeline->journal));
+}
+
 static bool is_ready(void *ctx)
 {
 	struct pipeline *pipeline = ctx;
@@ -172,6 +184,25 @@ static bool is_ready(void *ctx)
 
 /* --- starting, floor first ---------------------------------------------------------------------
  */
+
+/* Before anything is appended, so the receiver opens when the copies are made. A folder that cannot be
+ * taken over, for a replica still runs on it, is no reason not to serve. */
+static void adopt_journals(struct pipeline *pipeline, const struct config *config)
+{
+	for (size_t i = 0; i < config->storage_adopt.n; i++) {
+		char *dir = xasprintf("%s/journal", config->storage_adopt.items[i]);
+		struct err err = { "" };
+		int n = journal_adopt(pipeline->journal, dir, &err);
+
+		if (n < 0)
+			log_error("service", "a journal was not taken over",
+				  LOG_T("err", err.text));
+		else
+			log_info("service", "journal of a replica that is gone taken over",
+				 LOG_T("folder", dir), LOG_I("segments", n));
+		free(dir);
+	}
+}
 
 /* What this node has on its own disk. */
 static int start_state(struct pipeline *pipeline, const struct config *config, struct loop *loop,
@@ -188,6 +219,8 @@ static int start_state(struct pipeline *pipeline, const struct config *config, s
 	int r;
 
 	r = journal_open(&journal, &pipeline->journal, err);
+	if (r == 0)
+		adopt_journals(pipeline, config);
 	if (r == 0)
 		r = guard_open(guard, err);
 	if (r == 0)
@@ -280,9 +313,12 @@ static int start_log(struct pipeline *pipeline, const struct config *config, str
 	keeper_log(pipeline->keeper, &feed.epoch, &feed.oldest_seq, &feed.last_seq);
 	loader.epoch = feed.epoch;
 	loader.last_seq = feed.last_seq;
+	journal_set_gone_seq(pipeline->journal, keeper_gone_seq(pipeline->keeper));
 	r = feed_start(&feed, &pipeline->feed, err);
 	if (r == 0)
 		r = loader_start(&loader, &pipeline->loader, err);
+	if (r == 0)
+		keeper_on_save(pipeline->keeper, tell_what_was_seen, pipeline);
 	return r;
 }
 
@@ -450,6 +486,10 @@ void pipeline_stop(struct pipeline *pipeline)
 {
 	if (!pipeline)
 		return;
+	if (pipeline->loader)
+		tell_what_was_seen(pipeline);
+	if (pipeline->keeper)
+		keeper_on_save(pipeline->keeper, NULL, NULL);
 	registry_fetcher_cancel(pipeline->registry_fetcher);
 	if (pipeline->receiver) {
 		receiver_drain(pipeline->receiver);

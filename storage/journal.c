@@ -344,6 +344,8 @@ static bool take_loaded(struct journal *journal, uint64_t more, uint64_t limit, 
 		    (segment->sealed_us > before_us && journal->bytes + more <= limit))
 			continue;
 		*taken = *segment;
+		if (journal->gone_seq < segment->seq)
+			journal->gone_seq = segment->seq;
 		journal_list_remove(journal, segment);
 		atomic_store(&journal->is_full, false);
 		found = true;
@@ -380,7 +382,7 @@ void journal_expire(struct journal *journal)
 
 /* --- any thread ------------------------------------------------------------------------------- */
 
-void journal_set_loaded(struct journal *journal, struct uuid id, uint64_t position)
+void journal_set_loaded(struct journal *journal, struct uuid id, uint64_t position, int64_t seq)
 {
 	struct segment *segment;
 
@@ -388,10 +390,39 @@ void journal_set_loaded(struct journal *journal, struct uuid id, uint64_t positi
 	segment = journal_list_find(journal, id);
 	if (segment && position > segment->loaded) {
 		segment->loaded = position;
+		segment->seq = seq;
 		/* Room can be made now: the next append will. */
 		if (is_loaded(segment))
 			atomic_store(&journal->is_full, false);
 	}
+	pthread_mutex_unlock(&journal->lock);
+}
+
+int64_t journal_gone_seq(struct journal *journal)
+{
+	int64_t seq;
+
+	pthread_mutex_lock(&journal->lock);
+	seq = journal->gone_seq;
+	pthread_mutex_unlock(&journal->lock);
+	return seq;
+}
+
+void journal_set_gone_seq(struct journal *journal, int64_t seq)
+{
+	pthread_mutex_lock(&journal->lock);
+	journal->gone_seq = seq;
+	pthread_mutex_unlock(&journal->lock);
+}
+
+void journal_forget_loaded(struct journal *journal)
+{
+	pthread_mutex_lock(&journal->lock);
+	for (size_t i = 0; i < journal->n_segments; i++) {
+		journal->segments[i].loaded = 0;
+		journal->segments[i].seq = 0;
+	}
+	journal->gone_seq = 0;
 	pthread_mutex_unlock(&journal->lock);
 }
 

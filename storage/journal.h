@@ -61,8 +61,14 @@ int journal_sync(struct journal *journal, struct err *err);
 void journal_expire(struct journal *journal);
 
 /* --- any thread --- */
-/* Loaded up to `position`: what is whole and loaded may expire. */
-void journal_set_loaded(struct journal *journal, struct uuid segment, uint64_t position);
+/* Loaded up to `position`, when the log ended at `seq`: what is whole and loaded may expire. */
+void journal_set_loaded(struct journal *journal, struct uuid segment, uint64_t position,
+			int64_t seq);
+/* The log may have been written out of segments that were deleted up to this seq. */
+int64_t journal_gone_seq(struct journal *journal);
+void journal_set_gone_seq(struct journal *journal, int64_t seq); /* from an earlier process */
+/* Another log, whose positions are not known yet: nothing counts as loaded, nothing as gone. */
+void journal_forget_loaded(struct journal *journal);
 /* The segments, oldest first, with the durable end of each; *out new (free()). The first call
  * scans what a kill left unsealed, and drops its torn tail. */
 void journal_segments(struct journal *journal, struct journal_segment **out, size_t *n_out);

@@ -13,6 +13,7 @@ struct segment {
 	struct journal_segment view;
 	uint64_t size;   /* of the file */
 	uint64_t loaded; /* position up to which the database holds it */
+	int64_t seq; /* where the log ended when it was loaded up to `loaded` */
 	int64_t sealed_us;
 	bool is_resolved; /* view.end is known */
 	bool is_known, was_refused;
@@ -27,7 +28,8 @@ struct journal {
 	pthread_mutex_t lock;      /* guards the rest up to live_fd */
 	struct segment *segments;  /* ascending number; the live one is the last */
 	size_t n_segments, n_room;
-	uint64_t bytes; /* sizes of all segments */
+	uint64_t bytes;	  /* sizes of all segments */
+	int64_t gone_seq; /* the highest `seq` of those that were deleted */
 	atomic_bool is_full;
 	/* journal thread only */
 	int live_fd; /* -1: none yet */

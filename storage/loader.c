@@ -116,6 +116,14 @@ bool loader_drain(struct loader *loader, int timeout_ms)
 	return done;
 }
 
+void loader_saw(struct loader *loader, struct uuid epoch, int64_t last_seq)
+{
+	pthread_mutex_lock(&loader->mutex);
+	loader->saw_epoch = epoch;
+	loader->saw_seq = last_seq;
+	pthread_mutex_unlock(&loader->mutex);
+}
+
 bool loader_is_connected(const struct loader *loader)
 {
 	return atomic_load(&loader->connected);
@@ -208,7 +216,8 @@ static void tell_moved(struct loader *loader)
 {
 	struct place place = { loader->segment.number, loader->position };
 
-	journal_set_loaded(loader->config.journal, loader->segment.id, loader->position);
+	journal_set_loaded(loader->config.journal, loader->segment.id, loader->position,
+			   loader->last_seq);
 	loader_queue_answer(&loader->queue, place.segment_number, place.position);
 	if (is_behind(loader->shown, place))
 		loader->shown = place;

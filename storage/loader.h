@@ -50,6 +50,8 @@ void loader_put(struct loader *loader, struct delivery *delivery);
 bool loader_drain(struct loader *loader, int timeout_ms);
 /* Age of the oldest delivery that is journaled and not in the log; 0 when there is none. */
 double loader_oldest_seconds(struct loader *loader);
+/* What came from other replicas: a log that ends before it was restored. Any thread. */
+void loader_saw(struct loader *loader, struct uuid epoch, int64_t last_seq);
 bool loader_is_connected(const struct loader *loader);
 void loader_stop(struct loader *loader); /* frees; NULL is allowed */
 

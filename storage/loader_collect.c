@@ -293,13 +293,14 @@ static int read_position(struct loader *loader, struct err *err)
 	struct db_result *result;
 	int r;
 
-	r = db_query(loader->db, "SELECT position FROM journal_segment WHERE segment = $1::uuid",
+	r = db_query(loader->db, "SELECT position, seq FROM journal_segment WHERE segment = $1::uuid",
 		     params, 1, &result, err);
 	if (r < 0)
 		return r;
 	loader->is_known = db_rows(result) == 1;
 	loader->position =
 		loader->is_known ? (uint64_t)db_int(result, 0, 0) : loader->segment.first;
+	loader->known_seq = loader->is_known ? db_int(result, 0, 1) : 0;
 	db_result_free(result);
 	loader->cursor = loader->position;
 	return 0;
@@ -312,7 +313,8 @@ static void tell_loaded(struct loader *loader)
 	pthread_cond_broadcast(&loader->moved);
 	pthread_mutex_unlock(&loader->mutex);
 	if (loader->is_known)
-		journal_set_loaded(loader->config.journal, loader->segment.id, loader->position);
+		journal_set_loaded(loader->config.journal, loader->segment.id, loader->position,
+				   loader->known_seq);
 	loader_queue_answer(&loader->queue, loader->segment.number, loader->position);
 }
 
@@ -332,7 +334,7 @@ static int next_segment(struct loader *loader, struct err *err)
 	if (!next)
 		return 0;
 	if (loader->position == loader->segment.first && loader->segment.number > 0)
-		journal_set_loaded(loader->config.journal, loader->segment.id, loader->position);
+		journal_set_loaded(loader->config.journal, loader->segment.id, loader->position, 0);
 	loader->segment = *next;
 	r = read_position(loader, err);
 	if (r < 0) {

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/slot.h"
 #include "event/source_set.h"
 #include "storage/db.h"
@@ -82,35 +83,103 @@ static int read_repeats(struct loader *loader, int64_t last_seq, struct err *err
  * ----------------------------------------------------------------------------------------- */
 
 /* The log is behind what this node saw of it: restored, or failed over to a server that had not
- * everything. Positions of readers mean something else now, so it gets another identity. */
-static int start_epoch(struct loader *loader, struct log_bounds *bounds, struct err *err)
+ * everything. Positions of readers mean something else now, so it gets another identity. Another
+ * replica may be faster: one new epoch is enough. */
+static int start_epoch(struct loader *loader, const struct log_bounds *bounds, struct err *err)
 {
-	char old[UUID_TEXT_BYTES], epoch[UUID_TEXT_BYTES];
-	const struct db_param params[] = { db_uuid(bounds->epoch, old) };
-	int64_t seen = loader->last_seq;
-	int r;
+	char old[UUID_TEXT_BYTES], base[24];
+	const struct db_param params[] = { db_uuid(bounds->epoch, old),
+					   db_i64(bounds->last_seq, base) };
 
-	r = db_query(loader->db,
-		     "UPDATE meta SET epoch = gen_random_uuid(), created = now()"
-		     " WHERE epoch = $1::uuid",
-		     params, 1, NULL, err);
-	if (r == 0)
+	return db_query(loader->db,
+			"UPDATE meta SET epoch = gen_random_uuid(), created = now(),"
+			" previous = epoch, base_seq = $2::bigint WHERE epoch = $1::uuid",
+			params, ARRAY_LEN(params), NULL, err);
+}
+
+/* Where the log's epoch began: 1 with *base when the one before it was ours. */
+static int epoch_base(struct loader *loader, int64_t *base, struct err *err)
+{
+	char ours[UUID_TEXT_BYTES];
+	const struct db_param params[] = { db_uuid(loader->epoch, ours) };
+	struct db_result *result;
+	int r = db_query(loader->db, "SELECT base_seq FROM meta WHERE previous = $1::uuid", params,
+			 1, &result, err);
+
+	if (r < 0)
+		return r;
+	r = db_rows(result) == 1;
+	if (r == 1)
+		*base = db_int(result, 0, 0);
+	db_result_free(result);
+	return r;
+}
+
+/* Seqs (base, gone] were given to events of ours whose segments were deleted since: as many seqs of
+ * the new epoch stay empty, so that every reader is told. Events of other replicas among them are
+ * loaded again by those, hence "up to". */
+static int leave_gap(struct loader *loader, int64_t base, int64_t gone, struct err *err)
+{
+	char lost[24];
+	const struct db_param params[] = { db_i64(gone - base, lost),
+					   DB_STR(str_of(loader->config.node)) };
+
+	log_error("storage", "events of the restored log are gone from the journal too: a gap",
+		  LOG_I("events_up_to", gone - base));
+	return db_query(loader->db,
+			"WITH c AS (UPDATE counter SET seq = seq + $1::bigint WHERE NOT EXISTS"
+			"  (SELECT FROM log_gap g, meta m WHERE g.epoch = m.epoch AND g.node = $2)"
+			"  RETURNING seq)"
+			" INSERT INTO log_gap (from_seq, to_seq, epoch, node)"
+			" SELECT c.seq - $1::bigint + 1, c.seq, m.epoch, $2 FROM c, meta m",
+			params, ARRAY_LEN(params), NULL, err);
+}
+
+/* The log has another epoch than the one we knew: what we have of it is loaded again from where its
+ * positions are. This is where an alarm belongs. */
+static int enter_epoch(struct loader *loader, struct log_bounds *bounds, int64_t seen,
+		       struct err *err)
+{
+	int64_t base = 0, gone = journal_gone_seq(loader->config.journal);
+	char epoch[UUID_TEXT_BYTES];
+	int r = epoch_base(loader, &base, err);
+
+	if (r == 1 && gone > base)
+		r = leave_gap(loader, base, gone, err);
+	if (r >= 0)
 		r = log_bounds(loader->db, bounds, err);
 	if (r < 0)
 		return r;
-	log_error("storage",
-		  "the log lost events that were committed: restored? A new epoch begins",
-		  LOG_I("last_seq", bounds->last_seq), LOG_I("seen_seq", seen),
-		  LOG_T("epoch", uuid_format(bounds->epoch, epoch)));
+	journal_forget_loaded(loader->config.journal);
+	log_error("storage", "epoch changed: the log was restored to an earlier point, or is another",
+		  LOG_T("epoch", uuid_format(bounds->epoch, epoch)),
+		  LOG_I("last_seq", bounds->last_seq), LOG_I("seen_seq", seen));
 	return 0;
+}
+
+static int64_t seen_seq(struct loader *loader)
+{
+	int64_t seen = loader->last_seq;
+
+	pthread_mutex_lock(&loader->mutex);
+	if (uuid_eq(loader->saw_epoch, loader->epoch) && loader->saw_seq > seen)
+		seen = loader->saw_seq;
+	pthread_mutex_unlock(&loader->mutex);
+	return seen;
 }
 
 static int read_bounds(struct loader *loader, struct log_bounds *bounds, struct err *err)
 {
+	int64_t seen = seen_seq(loader);
 	int r = log_bounds(loader->db, bounds, err);
 
-	if (r == 0 && uuid_eq(bounds->epoch, loader->epoch) && bounds->last_seq < loader->last_seq)
+	if (r == 0 && uuid_eq(bounds->epoch, loader->epoch) && bounds->last_seq < seen) {
 		r = start_epoch(loader, bounds, err);
+		if (r == 0)
+			r = log_bounds(loader->db, bounds, err);
+	}
+	if (r == 0 && !uuid_is_zero(loader->epoch) && !uuid_eq(bounds->epoch, loader->epoch))
+		r = enter_epoch(loader, bounds, seen, err);
 	if (r < 0)
 		return r;
 	loader->epoch = bounds->epoch;

@@ -40,8 +40,10 @@ struct loader {
 	struct loader_queue queue;       /* filled from any thread */
 	atomic_bool stopping, connected; /* any thread */
 	_Atomic int64_t stop_by_us;      /* any thread: a statement is given up then */
-	pthread_mutex_t mutex;           /* the two below */
+	pthread_mutex_t mutex;           /* those up to `loaded` */
 	pthread_cond_t moved;
+	struct uuid saw_epoch; /* of the log, by others' word, and how far it went */
+	int64_t saw_seq;
 	struct place loaded; /* all before it is in the log */
 
 	struct db *db;                 /* NULL: away */
@@ -66,7 +68,8 @@ struct loader {
 	size_t n_segments;
 	struct journal_segment segment; /* being loaded; number 0: none yet */
 	uint64_t position;              /* all before it is in the log */
-	bool is_known;                  /* the database has a row for the segment */
+	bool is_known;                  /* the database has a row for the segment … */
+	int64_t known_seq;              /* … moved when the log ended here */
 
 	/* the records from `position` on that were collected and are not in the log yet */
 	struct load_item *items;

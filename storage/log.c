@@ -118,18 +118,39 @@ int log_read(struct db *db, const struct log_query *query, struct entry_batch **
 /* --- counts
  * ------------------------------------------------------------------------------------------ */
 
+/* Seqs from `oldest_seq` on that a restored database left empty. */
+static int count_gaps(struct db *db, int64_t oldest_seq, int64_t *out, struct err *err)
+{
+	char oldest[24];
+	const struct db_param params[] = { db_i64(oldest_seq, oldest) };
+	struct db_result *result;
+	int r = db_query(db,
+			 "SELECT COALESCE(sum(to_seq - greatest(from_seq, $1::bigint) + 1), 0)::bigint"
+			 " FROM log_gap WHERE to_seq >= $1::bigint",
+			 params, 1, &result, err);
+
+	if (r < 0)
+		return r;
+	*out = db_int(result, 0, 0);
+	db_result_free(result);
+	return 0;
+}
+
 int log_count(struct db *db, const struct filter *filter, int64_t *out, struct err *err)
 {
 	struct log_bounds bounds;
 	struct db_result *result;
 	struct sql sql;
+	int64_t gaps = 0;
 	int r;
 
 	if (!filter || !filter->root) {
-		/* No gaps: the numbers are the count. */
+		/* Without gaps the numbers are the count. */
 		r = log_bounds(db, &bounds, err);
 		if (r == 0)
-			*out = bounds.last_seq - bounds.oldest_seq + 1;
+			r = count_gaps(db, bounds.oldest_seq, &gaps, err);
+		if (r == 0)
+			*out = bounds.last_seq - bounds.oldest_seq + 1 - gaps;
 		return r;
 	}
 	sql_init(&sql);

@@ -318,3 +318,38 @@ def test_a_replica_with_another_key_does_not_start(cluster, new_replica, state_d
     assert a.process.wait(10) == 1 and "key-two" in a.log()
     a.sets[-1] = keyed[0]
     a.start().wait_ready()
+
+
+def test_the_journal_of_a_dead_replica_is_taken_over(cluster, new_replica, state_dir):
+    a = new_replica("a")
+    dead = new_replica("dead")
+    before = Sender(dead, threads=1).start()
+    time.sleep(0.5)
+    before.stop()
+    wait_logged(cluster, [before])
+    cluster.stop()
+    after = Sender(dead, threads=2).start()
+    time.sleep(0.7)
+    after.stop()
+    dead.kill()
+    own = Sender(a, threads=1).start()
+    time.sleep(0.3)
+    a.kill()
+    own.stop()
+    assert len(after.answered) > 20
+    cluster.start()
+    # While somebody runs on it, it is left alone.
+    busy = new_replica("busy")
+    a.sets.append(f"storage.adopt=['{state_dir}/dead','{state_dir}/busy','{state_dir}/nowhere']")
+    a.start().wait_ready()
+    senders = [before, after, own]
+    wait_logged(cluster, senders)
+    assert_whole(cluster, senders)
+    assert "in use by another rfeventd" in a.log()
+    assert not list((state_dir / "dead/journal").glob("*.journal"))
+    # Its segments are ours now: a restart loads nothing twice.
+    a.kill()
+    a.start().wait_ready()
+    assert busy.post(event_body(EventId="end")).status_code == 200
+    wait_for(lambda: log_of(cluster)[-1][1] == "end", 10, "the end")
+    assert_whole(cluster, [*senders, type("End", (), {"answered": ["end"], "unsure": [], "refused": []})])

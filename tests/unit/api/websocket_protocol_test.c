@@ -209,7 +209,7 @@ static void test_messages(void **state)
 	stream_caught_up(&out, 4711);
 	assert_string_equal(out.p, "{\"type\":\"caught_up\",\"seq\":4711}");
 	strbuf_reset(&out);
-	stream_gap(&out, 1, 90);
+	stream_gap(&out, 1, 90, "retention");
 	assert_string_equal(out.p,
 			    "{\"type\":\"gap\",\"from\":1,\"to\":90,\"reason\":\"retention\"}");
 	strbuf_reset(&out);

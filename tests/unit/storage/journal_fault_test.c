@@ -630,7 +630,7 @@ static void test_loaded_make_way_on_full_disk(void **state)
 	journal_close(journal);
 	journal = open_small();
 	journal_segments(journal, &segments, &n);
-	journal_set_loaded(journal, segments[0].id, segments[0].end);
+	journal_set_loaded(journal, segments[0].id, segments[0].end, 0);
 	free(segments);
 	fake_calls(2, ENOSPC); /* the first fallocate */
 	append_text(journal, "new");

@@ -152,7 +152,7 @@ static void test_unlinked_segment(void **state)
 	journal = open_with(64 * MIB, 0, 0);
 	journal_segments(journal, &segments, &n);
 	assert_int_equal(journal_read(reader, &segments[0], 0, &record, &next, &err), 1);
-	journal_set_loaded(journal, segments[0].id, segments[0].end);
+	journal_set_loaded(journal, segments[0].id, segments[0].end, 0);
 	journal_expire(journal);
 	assert_int_equal(count_files(), 0);
 	assert_int_equal(journal_read(reader, &segments[0], 0, &record, &next, &err), 1);
@@ -325,10 +325,10 @@ static void test_bounds(void **state)
 	assert_non_null(strstr(err.text, "storage.journal_max_bytes"));
 	/* Partly loaded is not loaded. */
 	journal_segments(journal, &segments, &n);
-	journal_set_loaded(journal, segments[0].id, segments[0].end - 8);
+	journal_set_loaded(journal, segments[0].id, segments[0].end - 8, 0);
 	assert_int_equal(journal_append(journal, STR("not yet"), false, &place, &err), -ENOSPC);
 	for (size_t i = 0; i < n; i++)
-		journal_set_loaded(journal, segments[i].id, segments[i].end);
+		journal_set_loaded(journal, segments[i].id, segments[i].end, 0);
 	assert_false(journal_is_full(journal));
 	append_text(journal, "again");
 	sync_all(journal);
@@ -348,7 +348,7 @@ static void test_oldest_goes_first(void **state)
 	fill(journal, false);
 	journal_segments(journal, &before, &n_before);
 	for (size_t i = 0; i < n_before; i++)
-		journal_set_loaded(journal, before[i].id, before[i].end);
+		journal_set_loaded(journal, before[i].id, before[i].end, 0);
 	journal_expire(journal);
 	journal_segments(journal, &after, &n_after);
 	assert_int_equal(n_after, n_before);
@@ -387,7 +387,7 @@ static void test_expire(void **state)
 		journal_segments(journal, &segments, &n);
 		assert_int_equal(n, 4);
 		for (size_t i = 0; i < n && cases[k].is_loaded; i++)
-			journal_set_loaded(journal, segments[i].id, segments[i].end);
+			journal_set_loaded(journal, segments[i].id, segments[i].end, 0);
 		free(segments);
 		journal_expire(journal);
 		journal_segments(journal, &segments, &n);
@@ -415,7 +415,7 @@ static void test_age_after_restart(void **state)
 		journal = open_with(64 * MIB, 0, keep_ms * 1000);
 		journal_segments(journal, &segments, &n);
 		assert_int_equal(n, 1);
-		journal_set_loaded(journal, segments[0].id, segments[0].end);
+		journal_set_loaded(journal, segments[0].id, segments[0].end, 0);
 		free(segments);
 		journal_expire(journal);
 		assert_int_equal(count_files(), keep_ms == 60000);
@@ -472,7 +472,7 @@ static void test_follow_while_appending(void **state)
 				at = next;
 			}
 			assert_int_equal(at, segments[i].end);
-			journal_set_loaded(journal, at_segment, at);
+			journal_set_loaded(journal, at_segment, at, 0);
 		}
 		free(segments);
 	}
