@@ -1,11 +1,13 @@
 """Every kind of fault of tests/faults once, under load, and the account at the end. `make soak` is
 the long run."""
 import collections
+import contextlib
 import os
 import random
 import shutil
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -43,13 +45,84 @@ def test_a_disk_that_forgets_what_was_synced_is_noticed(seed, monkeypatch):
     sites, disk = [], kinds.Disk
 
     def forgetful(state):
-        sites[0].proxy.hold(3)   # what is answered now is in the journal alone
+        sites[0].proxy.hold()   # what is answered now is in the journal alone
+        threading.Timer(3, sites[0].proxy.release).start()
         return disk(state, ignore="fdatasync")
     monkeypatch.setattr(kinds, "Disk", forgetful)
     done = run.Run(seed, before=sites.append).go(0, ["power cut"])
     shutil.rmtree(done.folder)
     print(done.log)
     assert done.log["missing"] > 20 and not done.is_good()
+
+
+@pytest.mark.skipif(not cluster.binaries(), reason="no PostgreSQL server binaries here")
+def test_a_journal_that_cannot_begin_refuses_and_says_so(seed):
+    def start_on_a_bad_disk(site):
+        site.service.kill()
+        site.controls.disk(kinds.controls.NO_SYNC)
+        site.start()
+        assert site.post().status_code == 503
+        assert site.service.log().count("journal cannot grow, deliveries are answered 503") == 1
+        site.controls.disk(kinds.controls.GOOD)
+        site.wait_taken()
+    done = run.Run(seed, before=start_on_a_bad_disk).go(0, ["row refused"])
+    print(done.log)
+    assert done.is_good(), (done.log, done.stream, done.complaints)
+
+
+@pytest.fixture
+def small_disk():
+    """Makes a file system of 256 MiB under a folder."""
+    mounted = []
+
+    def make(folder):
+        folder.mkdir(mode=0o755)
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256m,mode=755", "tmpfs", folder],
+                              check=False, capture_output=True, text=True)
+        if done.returncode != 0:
+            pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+        mounted.append(folder)
+
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small file system")
+    yield make
+    for folder in mounted:
+        subprocess.run(["umount", folder], check=True)
+        shutil.rmtree(folder.parent, ignore_errors=True)
+
+
+def fill_up(folder):
+    """A file that leaves no room for another byte."""
+    path = folder / "ballast"
+    with open(path, "wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(1 << 16))
+    return path
+
+
+def full_file_system(site):
+    """PostgreSQL's file system is full until it says so; then a person makes room."""
+    ballast = fill_up(site.cluster.folder)
+    try:
+        house.wait_for(lambda: site.post(pad=256 << 10) and
+                       "No space left on device" in site.cluster.log_end(), 40, "PostgreSQL is full")
+        site.pause(1)
+        assert site.is_running() and site.post().status_code in (200, 503)
+    finally:
+        ballast.unlink()
+    site.cluster.revive()
+    site.cluster.wait_ready()
+    site.wait_taken()
+
+
+@pytest.mark.skipif(not cluster.binaries(), reason="no PostgreSQL server binaries here")
+def test_the_file_system_of_postgres_is_full(seed, small_disk, monkeypatch):
+    monkeypatch.setattr(cluster, "SETTINGS", cluster.SETTINGS + "max_wal_size = 64MB\n")
+    done = run.Run(seed, before=full_file_system)
+    small_disk(done.folder / "cluster")
+    done.go(0, ["row refused"])
+    print(done.log)
+    assert done.log["answered"] > 100 and done.is_good(), (done.log, done.stream, done.complaints)
 
 
 # --- the account ----------------------------------------------------------------------------------

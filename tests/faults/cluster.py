@@ -39,12 +39,12 @@ class Cluster:
     """One cluster under `folder`, on a Unix socket there."""
 
     def __init__(self, folder):
-        self.folder = pathlib.Path(folder)
+        self.folder = pathlib.Path(folder)   # there already when it is a disk of its own
         self.data = self.folder / "data"
-        self.log_path = self.folder / "postgresql.log"
+        self.log_path = self.folder.with_name("postgresql.log")
         self.bin = binaries()
         self.process = None
-        self.folder.mkdir(mode=0o755)
+        self.folder.mkdir(mode=0o755, exist_ok=True)
         if os.geteuid() == 0:
             shutil.chown(self.folder, "postgres", "postgres")
         self.controls = Controls(self.folder / "controls", self.data)
@@ -150,8 +150,12 @@ class Cluster:
                 self.process.send_signal(signal.SIGQUIT)
                 self.process.wait(10)
 
-    def log(self):
-        return self.log_path.read_text(errors="replace")
+    def log_end(self):
+        """The last lines that the server said."""
+        with open(self.log_path, "rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - 65536))
+            return file.read().decode(errors="replace")
 
 
 def signal_to(pid, number):

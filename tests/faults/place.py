@@ -148,18 +148,16 @@ class Site:
 
     # --- while faults go on ---
     def pause(self, short, long=None):
-        """Load goes on for about `short` s (`long` in a long run)."""
-        time.sleep((long if long and self.long else short) * self.chance.uniform(0.5, 1.5))
+        """Load goes on for about `short` s; in a long run now and then for about `long`."""
+        if self.long and long and self.chance.random() < 0.3:
+            short = long
+        time.sleep(short * self.chance.uniform(0.5, 1.5))
 
     def start(self, wait=True):
         """The daemon again."""
         self.service.start()
         if wait:
             self.service.wait_listening(30)
-
-    def wait_end(self, status, timeout=20):
-        """Until the daemon ends of itself, as it must."""
-        assert self.service.process.wait(timeout) == status, self.service.log()[-2000:]
 
     def is_running(self):
         return self.service.process.poll() is None

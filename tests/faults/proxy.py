@@ -48,6 +48,8 @@ class Proxy:
         self._armed = None
         self._pairs = set()
         self._loop = asyncio.new_event_loop()
+        self._open = asyncio.Event()
+        self._open.set()
         self._server = socket.create_server(("127.0.0.1", 0), backlog=50)
         self.port = self._server.getsockname()[1]
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -66,11 +68,12 @@ class Proxy:
     def disarm(self):
         self._armed = None
 
-    def hold(self, seconds):
-        """Nothing passes for a while, and nobody is told."""
-        def start():
-            self._loop.create_task(self._hold(seconds))
-        self._loop.call_soon_threadsafe(start)
+    def hold(self):
+        """Nothing passes until release(), and nobody is told."""
+        self._loop.call_soon_threadsafe(self._open.clear)
+
+    def release(self):
+        self._loop.call_soon_threadsafe(self._open.set)
 
     def cut_all(self):
         self._loop.call_soon_threadsafe(lambda: [pair.cut() for pair in list(self._pairs)])
@@ -80,15 +83,8 @@ class Proxy:
         self._thread.join(10)
         self._server.close()
 
-    async def _hold(self, seconds):
-        self._open.clear()
-        await asyncio.sleep(seconds)
-        self._open.set()
-
     def _run(self):
         asyncio.set_event_loop(self._loop)
-        self._open = asyncio.Event()
-        self._open.set()
         self._loop.run_until_complete(asyncio.start_server(self._serve, sock=self._server))
         self._loop.run_forever()
 
