@@ -165,9 +165,20 @@ class Site:
     def settle(self):
         """Everything works again by itself, and nothing ended that should not have."""
         assert self.is_running(), self.service.log()[-4000:]
-        self.service.wait_ready(60)
+        self.calm()
         for name, program in self.programs:
             assert program.poll() is None, (self.folder / f"{name}.log").read_text()
+
+    def calm(self, timeout=180):
+        """Until the log has nearly all that the journal has: then there is room for more."""
+        def is_calm():
+            try:
+                return (self.service.get("/-/ready").status_code == 200
+                        and self.service.metric("rfeventd_journal_oldest_seconds") < 2)
+            except (httpx.HTTPError, OSError):
+                return False
+        house.wait_for(is_calm, timeout, "the backlog is loaded")
+        self.wait_taken()
 
     def own_body(self, n=1, pad=0, mark=None, poison=None):
         """A delivery that the ledger can follow: (number, bytes)."""
