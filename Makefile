@@ -219,7 +219,15 @@ $(BUILD)/tools/%.so: tests/tools/%.c
 $(BUILD)/tools/%: tests/tools/%.c $(call archives,$(DAEMON_ROOMS))
 	$(link_with_daemon)
 
-test-tools: bench-bins $(BUILD)/tools/http1_requests $(BUILD)/tools/registry_fetch_main $(BUILD)/tools/power_cut.so
+# The daemon itself, with a decoder that can be made to crash.
+$(BUILD)/tools/rfeventd_crash: tests/tools/crash_decode.c $(call archives,$(DAEMON_ROOMS))
+	@mkdir -p $(@D)
+	$(call say,LD $@)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -Wl,--wrap=decode_text -o $@ $< $(BUILD)/service/main.o \
+		-Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(DAEMON_LIBS) $(MALLOC_LIBS)
+
+test-tools: bench-bins $(BUILD)/tools/http1_requests $(BUILD)/tools/registry_fetch_main \
+	$(BUILD)/tools/power_cut.so $(BUILD)/tools/faults.so $(BUILD)/tools/rfeventd_crash
 .PHONY: test-tools
 
 check: build unit-bins ## unit tests alone
@@ -267,11 +275,13 @@ test: deps-test ## every test that can run here; the last line has the count
 e2e: test-tools ## end-to-end tests alone (pass ARGS='-k name')
 	@$(PYTHON) -m pytest -q tests/e2e $(ARGS)
 
-# Long: RFEVENTD_KILLS kills of the service, half as many of PostgreSQL, under load.
-soak: build test-tools ## the long fault run (SOAK_KILLS=200)
-	@RFEVENTD_KILLS=$(or $(SOAK_KILLS),200) $(PYTHON) -m pytest -q -s -p no:cacheprovider \
-		tests/e2e/test_05_database_away.py tests/e2e/test_06_kills.py \
-		tests/e2e/test_12_power_cut.py
+# RFEVENTD_SOAK_SECONDS=1800, RFEVENTD_SEED=…; tests/faults/run.py has the rest. Before it, the tests that kill
+# with more kills than usual (SOAK_KILLS; 0 for none).
+SOAK_KILLS ?= 0
+soak: build test-tools ## the long fault run, RFEVENTD_SOAK_SECONDS (1800), into build/soak.json
+	@[ $(SOAK_KILLS) = 0 ] || RFEVENTD_KILLS=$(SOAK_KILLS) $(PYTHON) -m pytest -q -s -p no:cacheprovider \
+		tests/e2e/test_05_database_away.py tests/e2e/test_06_kills.py tests/e2e/test_12_power_cut.py
+	@$(PYTHON) tests/faults/run.py
 
 # --- style -------------------------------------------------------------------------------------
 C_FILES := $(wildcard $(foreach room,$(ROOMS),$(room)/*.[ch])) $(wildcard tests/unit/*.h tests/unit/*/*.[ch]) \

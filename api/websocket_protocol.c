@@ -41,11 +41,12 @@ static int set_after(struct stream_request *out, struct str text, struct err *er
 	return 0;
 }
 
+/* Zeros are what hello says before the log was reached for the first time: they name none. */
 static int set_epoch(struct stream_request *out, struct str text, struct err *err)
 {
 	if (!uuid_parse(text, &out->epoch))
 		return err_set(err, -EINVAL, "`epoch` must be the UUID that hello said.");
-	out->has_epoch = true;
+	out->has_epoch = !uuid_is_zero(out->epoch);
 	return 0;
 }
 

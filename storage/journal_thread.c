@@ -24,7 +24,7 @@ struct journal_thread {
 	struct mailbox *inbox;
 	atomic_bool stopping;
 	struct strbuf record;
-	bool was_full;
+	bool refuses; /* said so: no room, or no segment can be made */
 };
 
 static void *run(void *ctx);
@@ -77,9 +77,11 @@ static void reply(struct intake *intake, int result)
 static void refuse(struct journal_thread *thread, struct intake *intake, int result,
 		   const struct err *err)
 {
-	if (result == -ENOSPC && !thread->was_full) {
-		thread->was_full = true;
-		log_error("storage", "journal full, deliveries are answered 503",
+	if (result != -E2BIG && result != -EINVAL && !thread->refuses) {
+		thread->refuses = true;
+		log_error("storage",
+			  result == -ENOSPC ? "journal full, deliveries are answered 503"
+					    : "journal cannot grow, deliveries are answered 503",
 			  LOG_T("err", err->text));
 	}
 	delivery_unref(intake->delivery);
@@ -107,8 +109,8 @@ static bool append(struct journal_thread *thread, struct intake *intake)
 		refuse(thread, intake, r, &err);
 		return false;
 	}
-	if (thread->was_full) {
-		thread->was_full = false;
+	if (thread->refuses) {
+		thread->refuses = false;
 		log_info("storage", "journal takes deliveries again");
 	}
 	delivery->segment = place.segment;

@@ -72,6 +72,11 @@ static const struct frame_case frame_cases[] = {
 	{ .name = "seq as other text",
 	  .json = "{\"type\":\"subscribe\",\"after\":\"soon\"}",
 	  .result = -EINVAL },
+	{ .name = "epoch of no log",
+	  .json = "{\"type\":\"subscribe\",\"after\":12,"
+		  "\"epoch\":\"00000000-0000-0000-0000-000000000000\"}",
+	  .after = 12,
+	  .events = true },
 	{ .name = "epoch is no UUID",
 	  .json = "{\"type\":\"subscribe\",\"epoch\":\"mine\"}",
 	  .result = -EINVAL },
