@@ -22,6 +22,8 @@ int pipeline_start(const struct config *config, struct loop *loop, struct pipeli
 /* SIGHUP: sources, certificates, registries. What cannot be read keeps its old state, and is
  * logged. */
 void pipeline_reload(struct pipeline *pipeline, const struct config *config);
+/* SIGHUP with a configuration that is refused: `words` say why. */
+void pipeline_reload_refused(struct pipeline *pipeline, const char *words);
 /* SIGTERM: stop accepting, finish what was accepted, stop the private PostgreSQL; within 10 s.
  * NULL is allowed. */
 void pipeline_stop(struct pipeline *pipeline);

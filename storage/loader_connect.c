@@ -102,6 +102,8 @@ static int start_epoch(struct loader *loader, struct log_bounds *bounds, struct 
 		  "the log lost events that were committed: restored? A new epoch begins",
 		  LOG_I("last_seq", bounds->last_seq), LOG_I("seen_seq", seen),
 		  LOG_T("epoch", uuid_format(bounds->epoch, epoch)));
+	if (loader->config.on_new_epoch)
+		loader->config.on_new_epoch(loader->config.on_ctx, loader->epoch, bounds->epoch);
 	return 0;
 }
 
@@ -210,6 +212,7 @@ static void on_wait(void *ctx)
 		db_give_up(loader->db);
 		return;
 	}
+	loader_note_hang(loader);
 	if (loader->busy_since_us > 0 && now_us - loader->busy_since_us >= LOADER_SHOW_AFTER_US)
 		loader_show(loader);
 }
