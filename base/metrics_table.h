@@ -26,4 +26,5 @@ METRIC(ACKNOWLEDGE, HISTOGRAM, "acknowledge_seconds", NULL, "seconds",
 METRIC(DELIVER_TO_STREAM, HISTOGRAM, "deliver_to_stream_seconds", NULL, "seconds",
        "From receipt of a delivery to its events being handed to stream clients")
 METRIC(HTTP_CONNECTIONS, GAUGE, "http_connections", "door", NULL, "Open connections")
+METRIC(CONDITIONS, GAUGE, "conditions_open", NULL, NULL, "Conditions of the service itself that hold")
 METRIC(DATABASE_UP, GAUGE, "database_up", NULL, NULL, "1 while the log can be written")

@@ -112,6 +112,7 @@ struct intake {
 	struct delivery *delivery; /* one reference, taken by the journal */
 	int result;		   /* 0: durable. -ENOSPC: journal full. Other negative errno: refused */
 	struct mailbox *reply_to;  /* the intake comes back through it */
+	bool is_own; /* of the service itself: into the journal's reserve, answered once it is there */
 	void *ctx;		   /* the sender's */
 };
 

@@ -7,8 +7,10 @@
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/slot.h"
@@ -252,20 +254,40 @@ int tls_slot_reload(struct tls_slot *slot, const struct tls_config *config, stru
 	return 0;
 }
 
+/* New: X509_free() it; NULL when there is none. */
+static X509 *read_first(const char *path)
+{
+	BIO *file = BIO_new_file(path, "r");
+	X509 *x509 = file ? PEM_read_bio_X509(file, NULL, no_passphrase, NULL) : NULL;
+
+	BIO_free(file);
+	ERR_clear_error();
+	return x509;
+}
+
 enum tls_validity tls_certificate_validity(const char *path)
 {
 	enum tls_validity validity = TLS_VALID;
-	BIO *file = BIO_new_file(path, "r");
-	X509 *x509 = file ? PEM_read_bio_X509(file, NULL, no_passphrase, NULL) : NULL;
+	X509 *x509 = read_first(path);
 
 	if (x509 && X509_cmp_current_time(X509_get0_notBefore(x509)) > 0)
 		validity = TLS_NOT_YET_VALID;
 	else if (x509 && X509_cmp_current_time(X509_get0_notAfter(x509)) < 0)
 		validity = TLS_EXPIRED;
 	X509_free(x509);
-	BIO_free(file);
-	ERR_clear_error();
 	return validity;
+}
+
+bool tls_certificate_end(const char *path, int64_t *time_us)
+{
+	X509 *x509 = read_first(path);
+	struct tm end;
+	bool is_read = x509 && ASN1_TIME_to_tm(X509_get0_notAfter(x509), &end) == 1;
+
+	if (is_read)
+		*time_us = (int64_t)timegm(&end) * CLOCK_US_PER_S;
+	X509_free(x509);
+	return is_read;
 }
 
 void tls_slot_free(struct tls_slot *slot)

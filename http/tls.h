@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/str.h"
 
@@ -51,6 +52,8 @@ void tls_slot_free(struct tls_slot *slot);
 enum tls_validity { TLS_VALID, TLS_NOT_YET_VALID, TLS_EXPIRED };
 /* Of the first certificate in `path`, now. One that cannot be read is valid: to load it tells. */
 enum tls_validity tls_certificate_validity(const char *path);
+/* When it ends; false when it cannot be read. */
+bool tls_certificate_end(const char *path, int64_t *time_us);
 
 /* Make dir/receiver-p256.{crt,key} and dir/receiver-rsa.{crt,key} when absent: self-signed, SANs
  * localhost, the host's name, its addresses; keys 0600, certificates 0644, ten years. Also

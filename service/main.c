@@ -137,6 +137,7 @@ static void reload(struct service *service)
 
 	if (config_load(options->config_path, options->sets, options->n_sets, &fresh, &err) < 0) {
 		log_error("service", "configuration refused, the old one stays", LOG_T("err", err.text));
+		pipeline_reload_refused(service->pipeline, err.text);
 		return;
 	}
 	log_set((enum log_level)fresh.log_level, (enum log_format)fresh.log_format);

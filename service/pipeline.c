@@ -1,6 +1,8 @@
 #include "service/pipeline.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "api/api.h"
 #include "base/clock.h"
@@ -13,11 +15,14 @@
 #include "event/delivery.h"
 #include "event/guard.h"
 #include "event/limits.h"
+#include "event/source_set.h"
 #include "receiver/limits.h"
 #include "receiver/receiver.h"
 #include "registries/default_words.h"
 #include "registries/registry.h"
 #include "registries/resolve.h"
+#include "service/condition_watch.h"
+#include "service/conditions.h"
 #include "service/config.h"
 #include "service/doors.h"
 #include "service/keeper.h"
@@ -48,6 +53,8 @@
 
 struct pipeline {
 	struct keeper *keeper;
+	struct conditions *conditions;
+	struct condition_watch *condition_watch;
 	struct doors doors;
 	char *journal_dir, *data_dir, *url, *node, *default_language;
 	struct private_pg *private_pg;
@@ -155,6 +162,48 @@ static void publish(void *ctx, struct entry_batch *batch, bool provisional)
 	}
 }
 
+/* --- own conditions: what the stations tell of themselves -------------------------------------- */
+
+/* On the loader. */
+static void on_set_aside(void *ctx, struct uuid source, const char *reason, struct str detail)
+{
+	struct pipeline *pipeline = ctx;
+	struct source_set *set = slot_get(keeper_sources(pipeline->keeper));
+	const struct source *known = set ? source_set_by_id(set, source) : NULL;
+	char id[UUID_TEXT_BYTES], words[CONDITION_MAX_ARG_BYTES];
+	struct str name = known ? known->name : str_of(uuid_format(source, id));
+	bool is_refused = strcmp(reason, "refused_by_database") == 0;
+	int n = snprintf(words, sizeof(words), detail.len > 0 ? "%s: %.*s" : "%s", reason,
+			 (int)str_cut(detail, CONDITION_MAX_ARG_BYTES / 2).len, detail.p);
+
+	/* Ours say so themselves, and would go on for ever. */
+	if (!uuid_eq(source, condition_source_id(keeper_node(pipeline->keeper))))
+		conditions_report(pipeline->conditions,
+				  is_refused ? CONDITION_REFUSED_ROW : CONDITION_QUARANTINED,
+				  uuid_is_zero(source) ? STR("unknown") : name,
+				  (struct str){ words, (size_t)n });
+	source_set_unref(set);
+}
+
+/* On the loader. */
+static void on_new_epoch(void *ctx, struct uuid before, struct uuid now)
+{
+	struct pipeline *pipeline = ctx;
+	char texts[2][UUID_TEXT_BYTES];
+	const struct str args[] = { str_of(uuid_format(before, texts[0])),
+				    str_of(uuid_format(now, texts[1])) };
+
+	conditions_tell(pipeline->conditions, CONDITION_EPOCH_CHANGED, STR(""), args, 2);
+}
+
+/* On the journal thread, which ends the process then. */
+static void on_journal_lost(void *ctx, const char *words)
+{
+	struct pipeline *pipeline = ctx;
+
+	conditions_last_words(pipeline->conditions, CONDITION_JOURNAL_WRITE, str_of(words));
+}
+
 /* While the operators' door is open, so while the loader is there. */
 static void on_scrape(void *ctx)
 {
@@ -204,6 +253,23 @@ static void adopt_journals(struct pipeline *pipeline, const struct config *confi
 	}
 }
 
+/* Our own events have a source like all others, known from the start. */
+static void open_conditions(struct pipeline *pipeline, const struct config *config)
+{
+	const struct conditions_config conditions = {
+		.state_dir = config->state_dir,
+		.source = condition_source_id(keeper_node(pipeline->keeper)),
+	};
+	const struct source own = { .id = conditions.source,
+				    .name = STR(CONDITIONS_SOURCE_NAME),
+				    .address = STR(CONDITIONS_SOURCE_NAME),
+				    .state = SOURCE_ENROLLED,
+				    .created_us = clock_time_us() };
+
+	conditions_open(&conditions, &pipeline->conditions);
+	keeper_enrolled(pipeline->keeper, &own);
+}
+
 /* What this node has on its own disk. */
 static int start_state(struct pipeline *pipeline, const struct config *config, struct loop *loop,
 		       struct err *err)
@@ -227,6 +293,8 @@ static int start_state(struct pipeline *pipeline, const struct config *config, s
 		r = keeper_open(config, loop, &pipeline->keeper, err);
 	if (r == 0)
 		pipeline->node = xstrdup(uuid_format(keeper_node(pipeline->keeper), node));
+	if (r == 0)
+		open_conditions(pipeline, config);
 	free(guard);
 	return r;
 }
@@ -306,6 +374,9 @@ static int start_log(struct pipeline *pipeline, const struct config *config, str
 		.publish_ctx = pipeline,
 		.on_connected = on_connected,
 		.on_connected_ctx = pipeline,
+		.on_set_aside = on_set_aside,
+		.on_new_epoch = on_new_epoch,
+		.on_ctx = pipeline,
 		.repeat_window_us = config->receiver_repeat_window_us,
 	};
 	int r;
@@ -343,6 +414,8 @@ static int start_intake(struct pipeline *pipeline, const struct config *config, 
 		.durable = durable,
 		.durable_ctx = pipeline,
 		.acknowledge_database = config->storage_acknowledge == ACKNOWLEDGE_DATABASE,
+		.lost = on_journal_lost,
+		.lost_ctx = pipeline,
 	};
 	struct receiver_config receiver = {
 		.n_workers = (size_t)config->receiver_workers,
@@ -352,7 +425,7 @@ static int start_intake(struct pipeline *pipeline, const struct config *config, 
 		.sources = keeper_sources(pipeline->keeper),
 		.unknown_sources = (enum receiver_unknown)config->receiver_unknown_sources,
 		.not_json = (enum receiver_not_json)config->receiver_not_json,
-		.max_sources = (size_t)config->receiver_max_sources,
+		.max_sources = (size_t)config->receiver_max_sources + 1, /* and our own */
 		.reply_status = (int)config->receiver_reply_status,
 		.max_unverified = RECEIVER_MAX_UNVERIFIED,
 		.max_deliveries_bytes = RECEIVER_MAX_DELIVERIES,
@@ -373,6 +446,33 @@ static int start_intake(struct pipeline *pipeline, const struct config *config, 
 	receiver.limits.max_body_bytes = (size_t)config->receiver_max_body_bytes;
 	receiver.limits.max_body_bytes_total = RECEIVER_MAX_BODY_TOTAL;
 	return receiver_start(&receiver, &pipeline->receiver, err);
+}
+
+/* Once there is a way for their events. The configuration that we run with is a good one. */
+static int start_conditions(struct pipeline *pipeline, const struct config *config,
+			    struct loop *loop, struct err *err)
+{
+	const struct conditions_door door = {
+		.deliver = journal_thread_deliver,
+		.deliver_ctx = pipeline->journal_thread,
+		.prepare = prepare_on_worker,
+		.prepare_ctx = pipeline,
+	};
+	const struct condition_watch_config watch = {
+		.conditions = pipeline->conditions,
+		.journal = pipeline->journal,
+		.journal_room_bytes =
+			(uint64_t)config->storage_journal_max_bytes - JOURNAL_RESERVE_BYTES,
+		.loader = pipeline->loader,
+		.sources = keeper_sources(pipeline->keeper),
+		.max_sources = (size_t)config->receiver_max_sources,
+		.max_deliveries_bytes = RECEIVER_MAX_DELIVERIES,
+		.loop = loop,
+	};
+
+	conditions_clear(pipeline->conditions, CONDITION_CONFIGURATION, STR(""));
+	condition_watch_start(&watch, config, &pipeline->condition_watch);
+	return conditions_start(pipeline->conditions, &door, err);
 }
 
 static int start_api(struct pipeline *pipeline, const struct config *config, struct err *err)
@@ -455,6 +555,8 @@ int pipeline_start(const struct config *config, struct loop *loop, struct pipeli
 	if (r == 0)
 		log_info("service", "receiver listens");
 	if (r == 0)
+		r = start_conditions(pipeline, config, loop, err);
+	if (r == 0)
 		r = start_api(pipeline, config, err);
 	if (r < 0) {
 		pipeline_stop(pipeline);
@@ -475,11 +577,23 @@ void pipeline_reload(struct pipeline *pipeline, const struct config *config)
 	struct err err;
 
 	keeper_reconfigure(pipeline->keeper, config);
-	if (doors_reload(&pipeline->doors, config, &err) < 0)
+	if (doors_reload(&pipeline->doors, config, &err) < 0) {
 		log_error("service", "certificates not reloaded, the old ones stay",
 			  LOG_T("err", err.text));
+		pipeline_reload_refused(pipeline, err.text);
+	} else {
+		conditions_clear(pipeline->conditions, CONDITION_CONFIGURATION, STR(""));
+	}
+	condition_watch_reconfigure(pipeline->condition_watch, config);
 	registry_loader_reload(pipeline->registries, config);
 	configure_fetcher(pipeline, config);
+}
+
+void pipeline_reload_refused(struct pipeline *pipeline, const char *words)
+{
+	const struct str reason = str_of(words);
+
+	conditions_raise(pipeline->conditions, CONDITION_CONFIGURATION, STR(""), &reason, 1);
 }
 
 void pipeline_stop(struct pipeline *pipeline)
@@ -496,6 +610,8 @@ void pipeline_stop(struct pipeline *pipeline)
 		receiver_stop(pipeline->receiver, STOP_RECEIVER_MS);
 	}
 	upkeep_stop(pipeline->upkeep);
+	condition_watch_stop(pipeline->condition_watch);
+	conditions_stop(pipeline->conditions);
 	journal_thread_stop(pipeline->journal_thread);
 	/* What is not in the log by then is in the journal, and the next start loads it. */
 	if (pipeline->loader && loader_is_connected(pipeline->loader))
@@ -515,6 +631,7 @@ void pipeline_stop(struct pipeline *pipeline)
 	registry_loader_stop(pipeline->registries);
 	shared_watch_stop(pipeline->shared_watch);
 	private_pg_stop(pipeline->private_pg, STOP_POSTGRES_MS);
+	conditions_close(pipeline->conditions);
 	keeper_close(pipeline->keeper);
 	guard_close();
 	journal_close(pipeline->journal); /* and with it the lock on the state */

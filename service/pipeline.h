@@ -24,6 +24,8 @@ int pipeline_verdict(const struct pipeline *pipeline, struct err *err);
 /* SIGHUP: sources, certificates, registries. What cannot be read keeps its old state, and is
  * logged. */
 void pipeline_reload(struct pipeline *pipeline, const struct config *config);
+/* SIGHUP with a configuration that is refused: `words` say why. */
+void pipeline_reload_refused(struct pipeline *pipeline, const char *words);
 /* SIGTERM: stop accepting, finish what was accepted, stop the private PostgreSQL; within 10 s.
  * NULL is allowed. */
 void pipeline_stop(struct pipeline *pipeline);

@@ -168,7 +168,7 @@ int journal_append(struct journal *journal, struct str record, bool reserved,
 		at = journal->live.end;
 	}
 	put_record(journal, record, at);
-	if (atomic_load_explicit(&journal->is_full, memory_order_relaxed))
+	if (!reserved && atomic_load_explicit(&journal->is_full, memory_order_relaxed))
 		atomic_store(&journal->is_full, false);
 	*place = (struct journal_place){ journal->live.id, journal->live.number, at, at + need };
 	return 0;
@@ -449,6 +449,21 @@ uint64_t journal_bytes(struct journal *journal)
 
 	pthread_mutex_lock(&journal->lock);
 	bytes = journal->bytes;
+	pthread_mutex_unlock(&journal->lock);
+	return bytes;
+}
+
+uint64_t journal_waiting_bytes(struct journal *journal)
+{
+	uint64_t bytes = 0;
+
+	pthread_mutex_lock(&journal->lock);
+	for (size_t i = 0; i < journal->n_segments; i++) {
+		const struct segment *segment = &journal->segments[i];
+
+		if (!segment->is_resolved || segment->loaded < segment->view.end)
+			bytes += segment->size;
+	}
 	pthread_mutex_unlock(&journal->lock);
 	return bytes;
 }

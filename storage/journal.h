@@ -73,6 +73,8 @@ void journal_forget_loaded(struct journal *journal);
  * scans what a kill left unsealed, and drops its torn tail. */
 void journal_segments(struct journal *journal, struct journal_segment **out, size_t *n_out);
 uint64_t journal_bytes(struct journal *journal); /* on disk, pre-allocated room included */
+/* The same of segments that hold something which is not in the log, as far as is known yet. */
+uint64_t journal_waiting_bytes(struct journal *journal);
 bool journal_is_full(struct journal *journal);	  /* the last append found no room */
 
 /* --- reading: one reader per thread --- */

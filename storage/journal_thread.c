@@ -77,7 +77,7 @@ static void reply(struct intake *intake, int result)
 static void refuse(struct journal_thread *thread, struct intake *intake, int result,
 		   const struct err *err)
 {
-	if (result != -E2BIG && result != -EINVAL && !thread->refuses) {
+	if (result != -E2BIG && result != -EINVAL && !thread->refuses && !intake->is_own) {
 		thread->refuses = true;
 		log_error("storage",
 			  result == -ENOSPC ? "journal full, deliveries are answered 503"
@@ -103,13 +103,13 @@ static bool append(struct journal_thread *thread, struct intake *intake)
 		r = err_set(&err, -E2BIG, "journal: a delivery of %zu bytes is too large",
 			    delivery->raw.len);
 	else
-		r = journal_append(thread->config.journal, strbuf_str(&thread->record), false,
-				   &place, &err);
+		r = journal_append(thread->config.journal, strbuf_str(&thread->record),
+				   intake->is_own, &place, &err);
 	if (r < 0) {
 		refuse(thread, intake, r, &err);
 		return false;
 	}
-	if (thread->refuses) {
+	if (thread->refuses && !intake->is_own) {
 		thread->refuses = false;
 		log_info("storage", "journal takes deliveries again");
 	}
@@ -129,10 +129,12 @@ static void release(struct journal_thread *thread, struct intake *first)
 
 		first = intake->item.next ? CONTAINER_OF(intake->item.next, struct intake, item) : NULL;
 		intake->delivery = NULL;
-		if (thread->config.acknowledge_database)
+		bool waits = thread->config.acknowledge_database && !intake->is_own;
+
+		if (waits)
 			delivery->intake = intake;
 		thread->config.durable(thread->config.durable_ctx, delivery);
-		if (!thread->config.acknowledge_database)
+		if (!waits)
 			reply(intake, 0);
 	}
 }
@@ -145,6 +147,8 @@ static void sync_group(struct journal_thread *thread)
 		return;
 	log_error("storage", "journal cannot be written: ending, nothing more is answered",
 		  LOG_T("err", err.text));
+	if (thread->config.lost)
+		thread->config.lost(thread->config.lost_ctx, err.text);
 	_exit(EXIT_JOURNAL_LOST);
 }
 

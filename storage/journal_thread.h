@@ -24,6 +24,9 @@ struct journal_thread_config {
 	void (*durable)(void *ctx, struct delivery *delivery);
 	void *durable_ctx;
 	bool acknowledge_database;
+	/* The journal cannot be written, and the process ends when this returns. NULL: nothing. */
+	void (*lost)(void *ctx, const char *words);
+	void *lost_ctx;
 };
 
 int journal_thread_start(const struct journal_thread_config *config, struct journal_thread **out,

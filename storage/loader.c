@@ -58,7 +58,7 @@ int loader_start(const struct loader_config *config, struct loader **out, struct
 		  repeats_new(REPEAT_MAX_ENTRIES, config->repeat_window_us));
 	loader->epoch = config->epoch;
 	loader->last_seq = config->last_seq;
-	loader->away_since_us = clock_monotonic_us();
+	loader->away_since_us = loader->trouble.since_us = clock_monotonic_us();
 	loader->pause_us = FIRST_PAUSE_US;
 	r = thread_start(&loader->thread, "loader", run, loader, err);
 	if (r < 0) {
@@ -245,6 +245,7 @@ void loader_committed(struct loader *loader)
 	else
 		entry_batch_unref(entries);
 	tell_moved(loader);
+	loader_tell_set_aside(loader, batch->items, batch->n_items);
 	shift_items(loader, batch->n_items);
 }
 
@@ -434,6 +435,7 @@ static void went_away(struct loader *loader, int r, const struct err *err)
 {
 	int64_t now_us = clock_monotonic_us();
 
+	loader_set_trouble(loader, loader->db ? db_sqlstate(loader->db) : "", err->text);
 	db_close(loader->db);
 	loader->db = NULL;
 	atomic_store(&loader->connected, false);
@@ -449,6 +451,7 @@ static void went_away(struct loader *loader, int r, const struct err *err)
 static void came_back(struct loader *loader)
 {
 	loader->was_connected = true;
+	loader_note_reached(loader);
 	loader->attached_us = clock_monotonic_us();
 	metric_set(METRIC_DATABASE_UP, NULL, 1);
 	atomic_store(&loader->connected, true);
@@ -457,6 +460,7 @@ static void came_back(struct loader *loader)
 /* A turn went well: only now is it sure that the log can be written. */
 static void works(struct loader *loader)
 {
+	loader_clear_trouble(loader);
 	if (loader->away_since_us == 0)
 		return;
 	log_info("storage", loader->said_away ? "postgres back" : "postgres reached",

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/str.h"
 #include "base/uuid.h"
 #include "event/delivery.h"
 #include "event/entry.h"
@@ -35,11 +36,26 @@ struct loader_config {
 	/* The database was reached and migrated (again): epoch and bounds of the log. */
 	void (*on_connected)(void *ctx, struct uuid epoch, int64_t oldest_seq, int64_t last_seq);
 	void *on_connected_ctx;
+	/* Something of a source (zero: unknown) was set aside, in a transaction that is done.
+	 * NULL: nobody asks. */
+	void (*on_set_aside)(void *ctx, struct uuid source, const char *reason, struct str detail);
+	/* The log got a new epoch, because it was behind what this node saw of it. NULL: nobody
+	 * asks. */
+	void (*on_new_epoch)(void *ctx, struct uuid before, struct uuid now);
+	void *on_ctx; /* of the two above */
 	/* What the node remembers of the log: zero when nothing. A log that is behind it was
 	 * restored, and gets a new epoch. */
 	struct uuid epoch;
 	int64_t last_seq;
 	int64_t repeat_window_us;
+};
+
+/* Why the log is not being written. */
+struct loader_trouble {
+	int64_t since_us;  /* monotonic; 0: it is being written */
+	bool was_reached;  /* it has been, since the start */
+	char sqlstate[6];  /* "" when the server said none */
+	char words[512];
 };
 
 int loader_start(const struct loader_config *config, struct loader **out, struct err *err);
@@ -53,6 +69,7 @@ double loader_oldest_seconds(struct loader *loader);
 /* What came from other replicas: a log that ends before it was restored. Any thread. */
 void loader_saw(struct loader *loader, struct uuid epoch, int64_t last_seq);
 bool loader_is_connected(const struct loader *loader);
+struct loader_trouble loader_trouble(struct loader *loader);
 void loader_stop(struct loader *loader); /* frees; NULL is allowed */
 
 #endif

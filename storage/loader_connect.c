@@ -136,7 +136,7 @@ static int leave_gap(struct loader *loader, int64_t base, int64_t gone, struct e
 }
 
 /* The log has another epoch than the one we knew: what we have of it is loaded again from where its
- * positions are. This is where an alarm belongs. */
+ * positions are. */
 static int enter_epoch(struct loader *loader, struct log_bounds *bounds, int64_t seen,
 		       struct err *err)
 {
@@ -154,6 +154,8 @@ static int enter_epoch(struct loader *loader, struct log_bounds *bounds, int64_t
 	log_error("storage", "epoch changed: the log was restored to an earlier point, or is another",
 		  LOG_T("epoch", uuid_format(bounds->epoch, epoch)),
 		  LOG_I("last_seq", bounds->last_seq), LOG_I("seen_seq", seen));
+	if (loader->config.on_new_epoch)
+		loader->config.on_new_epoch(loader->config.on_ctx, loader->epoch, bounds->epoch);
 	return 0;
 }
 
@@ -279,6 +281,7 @@ static void on_wait(void *ctx)
 		db_give_up(loader->db);
 		return;
 	}
+	loader_note_hang(loader);
 	if (loader->busy_since_us > 0 && now_us - loader->busy_since_us >= LOADER_SHOW_AFTER_US)
 		loader_show(loader);
 }

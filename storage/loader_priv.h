@@ -5,6 +5,7 @@
  *   loader_ahead.c    reading a backlog back and decoding it, on a thread of its own
  *   loader_connect.c  reaching the database, and finding out where its log stands
  *   loader_show.c     provisional events while the database is away or slow
+ *   loader_trouble.c  why it is not written, and what was set aside, for those who ask
  *   loader_queue.c    what the journal thread put
  *   load*.c           one transaction
  *
@@ -40,11 +41,12 @@ struct loader {
 	struct loader_queue queue;       /* filled from any thread */
 	atomic_bool stopping, connected; /* any thread */
 	_Atomic int64_t stop_by_us;      /* any thread: a statement is given up then */
-	pthread_mutex_t mutex;           /* those up to `loaded` */
+	pthread_mutex_t mutex;           /* those up to `trouble` */
 	pthread_cond_t moved;
 	struct uuid saw_epoch; /* of the log, by others' word, and how far it went */
 	int64_t saw_seq;
 	struct place loaded; /* all before it is in the log */
+	struct loader_trouble trouble;
 
 	struct db *db;                 /* NULL: away */
 	int64_t next_try_us, pause_us; /* connecting again */
@@ -104,6 +106,16 @@ void loader_refresh_sources(struct loader *loader);
 
 /* loader_show.c: publish as provisional what was not shown yet and is prepared. */
 void loader_show(struct loader *loader);
+
+/* loader_trouble.c: what loader_trouble() tells. */
+void loader_set_trouble(struct loader *loader, const char *sqlstate, const char *words);
+void loader_clear_trouble(struct loader *loader);
+/* Connected: for the first time, the time of the start is over. */
+void loader_note_reached(struct loader *loader);
+/* A statement has been running for longer than anyone should wait. */
+void loader_note_hang(struct loader *loader);
+/* Tell of what the items set aside. */
+void loader_tell_set_aside(struct loader *loader, const struct load_item *items, size_t n);
 
 /* loader.c: the items of `batch` are in the log. */
 void loader_committed(struct loader *loader);

@@ -196,13 +196,15 @@ class Service:
         with httpx.Client(verify=str(self.ca), trust_env=False, timeout=20) as client:
             return client.post(self.url + "/redfish/v1/SessionService/Sessions", json=body)
 
-    def entries(self, query="$orderby=Id%20asc"):
-        """Every event of the log, oldest first, as the contract's Entry."""
+    def entries(self, query="$orderby=Id%20asc", own=False):
+        """Every event of the log, oldest first, as the contract's Entry; `own`: with those that the
+        service told of itself."""
         found, path = [], f"{ENTRIES}?{query}"
         while path:
             answer = self.get(path, headers={"Accept": "application/x-ndjson"})
             assert answer.status_code == 200, answer.text
             found += [json.loads(line) for line in answer.text.splitlines()]
+            found = found if own else [e for e in found if e["source"].get("name") != "rfeventd"]
             path = answer.links.get("next", {}).get("url")
         return found
 
