@@ -255,6 +255,18 @@ def test_secrets_and_sources_are_shared(cluster, new_replica):
     assert b.post(event_body(), token="wwwwwwwwwwwwwwww").status_code == 401
 
 
+def test_replicas_that_have_nothing_to_say_leave_each_other_alone(cluster, new_replica):
+    new_replica("a")
+    new_replica("b")
+    time.sleep(1)
+    with cluster.connection() as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        cursor.execute("listen rfeventd_shared")
+        time.sleep(2)
+        cursor.execute("select 1")
+        assert len(connection.notifies) <= 1
+
+
 def test_a_restart_without_the_database_knows_the_others_sources(cluster, new_replica):
     a = new_replica("a")
     b = new_replica("b")
