@@ -236,7 +236,7 @@ check-tsan: ## unit tests under ThreadSanitizer
 # --- packages --------------------------------------------------------------------------------
 DEPS_BUILD := gcc make python3 pkg-config libc6-dev libyaml-dev libssl-dev libjansson-dev libicu-dev libjemalloc-dev \
 	libnghttp2-dev libarchive-dev libpq-dev libwebsockets-dev libcurl4-openssl-dev libcrypt-dev postgresql
-DEPS_TEST := libcmocka-dev python3-pytest python3-httpx python3-h2 python3-h11 python3-psycopg2 python3-websockets \
+DEPS_TEST := libcmocka-dev python3-pytest python3-httpx python3-h2 python3-h11 python3-psycopg2 python3-websockets python3-yaml \
 	curl openssl nodejs procps
 DEPS_BENCH := nginx-light libnginx-mod-http-echo valgrind
 DEPS_FUZZ := clang clang-14 libclang-rt-14-dev

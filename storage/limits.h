@@ -15,6 +15,9 @@
 #define LOADER_BATCH_MAX_EVENTS 4096	     /* events of one transaction */
 #define LOADER_BATCH_MAX_BYTES (16u << 20)   /* raw bytes of one transaction */
 #define LOADER_BATCH_MAX_MEMORY (64u << 20)  /* its deliveries, decoded; one more may be large */
+#define AHEAD_MIN_BYTES (1u << 20)	     /* of a segment, unread: less is not worth a second thread */
+#define AHEAD_MAX_RECORDS 4096		     /* read back and decoded, before the loader takes them */
+#define AHEAD_MAX_BYTES (32u << 20)	     /* the same in memory; one more may be large */
 #define REPEAT_MAX_ENTRIES (4u << 20)	     /* body hashes remembered; the oldest are forgotten */
 #define QUERY_MAX_JOBS 1024		     /* reads waiting for a connection: then 503 */
 #define LOG_PAGE_MAX_EVENTS 10001	     /* of one read: a page, and one that tells of the next */

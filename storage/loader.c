@@ -16,6 +16,7 @@
 #include "storage/array_text.h"
 #include "storage/db.h"
 #include "storage/limits.h"
+#include "storage/loader_ahead.h"
 #include "storage/partitions.h"
 #include "storage/repeats.h"
 
@@ -56,6 +57,8 @@ int loader_start(const struct loader_config *config, struct loader **out, struct
 	pthread_cond_init(&loader->moved, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	loader->reader = journal_reader_new(config->journal_dir);
+	loader->ahead =
+		loader_ahead_new(config->journal_dir, config->prepare, config->prepare_ctx);
 	load_init(&loader->load, loader->config.node,
 		  repeats_new(REPEAT_MAX_ENTRIES, config->repeat_window_us));
 	loader->epoch = config->epoch;
@@ -148,6 +151,7 @@ void loader_stop(struct loader *loader)
 	load_fini(&loader->load);
 	source_set_unref(loader->sources);
 	source_set_unref(loader->written);
+	loader_ahead_free(loader->ahead);
 	journal_reader_free(loader->reader);
 	loader_queue_fini(&loader->queue);
 	pthread_mutex_destroy(&loader->mutex);

@@ -12,6 +12,7 @@
 #include "event/source_set.h"
 #include "storage/db.h"
 #include "storage/limits.h"
+#include "storage/loader_ahead.h"
 #include "storage/sources.h"
 
 /* The journal thread syncs, then puts: between the two the disk has what the queue has not. */
@@ -174,30 +175,41 @@ void loader_look_at_segments(struct loader *loader)
 			loader->segment = loader->segments[i];
 }
 
-static int read_record(struct loader *loader, struct err *err)
+/* The record at the cursor, decoded: a backlog's by the thread that reads ahead. */
+static int next_record(struct loader *loader, struct ahead_record *out, struct err *err)
 {
-	struct delivery *delivery;
-	struct str record;
-	uint64_t next = 0;
+	const struct journal_segment *segment = &loader->segment;
 	int r;
 
-	r = journal_read(loader->reader, &loader->segment, loader->cursor, &record, &next, err);
-	if (r == 1)
-		r = delivery_unpack(record, &delivery, err);
-	else if (r == 0)
-		return 0;
-	if (r == -EBADMSG)
-		return add_damaged(loader, next, err->text);
+	if (loader->is_ahead || segment->end - loader->cursor >= AHEAD_MIN_BYTES) {
+		r = loader_ahead_take(loader->ahead, segment, loader->cursor, out, err);
+		loader->is_ahead = r == 0 && out->next < segment->end;
+		return r;
+	}
+	ahead_read(loader->reader, segment, loader->cursor, out);
+	if (out->delivery)
+		loader->config.prepare(loader->config.prepare_ctx, out->delivery);
+	return 0;
+}
+
+static int read_record(struct loader *loader, struct err *err)
+{
+	struct ahead_record record;
+	int r = next_record(loader, &record, err);
+
 	if (r < 0)
 		return r;
-	delivery->segment = loader->segment.id;
-	delivery->segment_number = loader->segment.number;
-	delivery->start = loader->cursor;
-	delivery->end = next;
-	loader->config.prepare(loader->config.prepare_ctx, delivery);
-	r = add_delivery(loader, delivery, err);
+	r = record.result;
+	if (r == -EBADMSG)
+		r = add_damaged(loader, record.next, record.words);
+	else if (r < 0)
+		err_set(err, r, "%s", record.words);
+	free(record.words);
+	if (!record.delivery)
+		return r;
+	r = add_delivery(loader, record.delivery, err);
 	if (r < 0)
-		delivery_unref(delivery);
+		delivery_unref(record.delivery);
 	return r;
 }
 
@@ -253,6 +265,10 @@ static int collect_one(struct loader *loader, struct err *err)
 		delivery_unref(loader_queue_pop(&loader->queue));
 		loader->read_from_disk = true;
 		return collect_from_disk(loader, NULL, err);
+	}
+	if (loader->is_ahead) {
+		loader_ahead_drop(loader->ahead);
+		loader->is_ahead = false;
 	}
 	/* Out of the queue first: while the database is asked, the queue may be made emptier. */
 	loader_queue_pop(&loader->queue);

@@ -2,6 +2,7 @@
  *
  *   loader.c          thread, turns, batches and what becomes of them
  *   loader_collect.c  the next journal records, from memory or from disk
+ *   loader_ahead.c    reading a backlog back and decoding it, on a thread of its own
  *   loader_connect.c  reaching the database, and finding out where its log stands
  *   loader_show.c     provisional events while the database is away or slow
  *   loader_queue.c    what the journal thread put
@@ -20,6 +21,7 @@
 #include "storage/loader.h"
 #include "storage/loader_queue.h"
 
+struct loader_ahead;
 struct source_set;
 
 #define LOADER_HOOK_MS       100              /* between looks while a statement runs */
@@ -60,6 +62,8 @@ struct loader {
 
 	/* where the log stands in the journal */
 	struct journal_reader *reader;
+	struct loader_ahead *ahead; /* reads a backlog back while the loader writes */
+	bool is_ahead;              /* the last record came from it, and more will */
 	struct journal_segment *segments; /* on disk, at the last look */
 	size_t n_segments;
 	struct journal_segment segment; /* being loaded; number 0: none yet */

@@ -332,6 +332,17 @@ static bool adopt(struct private_pg *pg)
 	return false;
 }
 
+static void free_locks(const struct private_pg *pg)
+{
+	char *pid_file = xasprintf("%s/postmaster.pid", pg->data_dir);
+	char *socket_lock = xasprintf("%s/.s.PGSQL." PG_PORT ".lock", pg->socket_dir);
+
+	pg_lock_file_free(pid_file);
+	pg_lock_file_free(socket_lock);
+	free(socket_lock);
+	free(pid_file);
+}
+
 static int start_server(struct private_pg *pg, struct err *err)
 {
 	struct pg_argv argv;
@@ -342,6 +353,8 @@ static int start_server(struct private_pg *pg, struct err *err)
 		r = pg_access_write(pg->data_dir, &pg->user, err);
 	if (r < 0)
 		return r;
+	if (!pg->user.is_other) /* another user's threads are nothing to it */
+		free_locks(pg);
 	pg_argv_server(&argv, pg->bin_dir, pg->version, pg->data_dir, pg->socket_dir);
 	r = pg_spawn(&command, err);
 	pg_argv_fini(&argv);

@@ -16,6 +16,7 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 
 #define LOG_MAX_BYTES      (16 << 20) /* then the log is put aside as .old */
@@ -360,4 +361,30 @@ out:
 	free(content);
 	free(path);
 	return found;
+}
+
+void pg_lock_file_free(const char *path)
+{
+	char *content = NULL, *changed = NULL, task[64];
+	uint64_t pid = 0;
+	struct str first;
+	struct err err;
+	size_t n = 0;
+
+	if (file_read(path, PID_FILE_MAX_BYTES, &content, &n, NULL) < 0)
+		goto out;
+	first = line_of((struct str){ content, n }, 0);
+	if (!str_to_u64(first, &pid) || pid > INT_MAX || (pid_t)pid == getpid())
+		goto out;
+	snprintf(task, sizeof(task), "/proc/self/task/%d", (int)pid);
+	if (access(task, F_OK) < 0)
+		goto out;
+	n -= (size_t)(first.p + first.len - content);
+	changed = xasprintf("%d%.*s", (int)getpid(), (int)n, first.p + first.len);
+	if (file_replace(path, str_of(changed), 0600, &err) < 0)
+		log_warn("storage", "private postgres: its lock file names a thread of ours",
+			 LOG_T("err", err.text));
+out:
+	free(changed);
+	free(content);
 }

@@ -53,5 +53,10 @@ struct pg_postmaster {
 bool pg_postmaster_find(const char *data_dir, struct pg_postmaster *out);
 /* Whether `pid` is alive and a server on `data_dir`. */
 bool pg_postmaster_is_alive(pid_t pid, const char *data_dir);
+/* Of postmaster.pid or a socket's lock file, where no server runs: if a thread of ours has the last
+ * server's pid by now, as in a container whose pids begin anew, no other would ever start. The file
+ * gets our own pid: a server passes over its parent's, and still looks for its predecessor's
+ * remains. */
+void pg_lock_file_free(const char *path);
 
 #endif

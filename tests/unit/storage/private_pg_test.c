@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <libpq-fe.h>
+#include <pthread.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -481,6 +482,54 @@ static void test_stale_pid_file(void **state)
 	free(data_dir);
 }
 
+static void *wait_on_pipe(void *ctx)
+{
+	int *pipe_fds = ctx;
+	pid_t tid = gettid();
+	char byte;
+
+	if (write(pipe_fds[3], &tid, sizeof(tid)) != sizeof(tid))
+		return NULL;
+	return read(pipe_fds[0], &byte, 1) == 1 ? ctx : NULL;
+}
+
+/* … and when that is a thread of ours, as in a container that was started anew. */
+static void test_pid_file_with_a_thread_of_ours(void **state)
+{
+	char *data_dir = in_dir("thread"), *path = in_dir("thread/postmaster.pid");
+	char *content, *expect;
+	pid_t tid, others = getppid();
+	pthread_t thread;
+	int fds[4];
+	size_t n;
+
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(pipe(fds + 2), 0);
+	assert_int_equal(mkdir(data_dir, 0755), 0);
+	pg_lock_file_free(path); /* without a file: nothing */
+	assert_int_equal(pthread_create(&thread, NULL, wait_on_pipe, fds), 0);
+	assert_int_equal(read(fds[2], &tid, sizeof(tid)), sizeof(tid));
+	for (int i = 0; i < 2; i++) {
+		content = xasprintf("%d\n%s\n1700000000\n5432\n", (int)(i == 0 ? tid : others),
+				    data_dir);
+		expect = xasprintf("%d\n%s\n1700000000\n5432\n", (int)(i == 0 ? getpid() : others),
+				   data_dir);
+		assert_int_equal(file_replace(path, str_of(content), 0600, &err), 0);
+		free(content);
+		pg_lock_file_free(path);
+		assert_int_equal(file_read(path, 4096, &content, &n, &err), 0);
+		assert_string_equal(content, expect);
+		free(content);
+		free(expect);
+	}
+	assert_int_equal(write(fds[1], "x", 1), 1);
+	pthread_join(thread, NULL);
+	for (int i = 0; i < 4; i++)
+		close(fds[i]);
+	free(path);
+	free(data_dir);
+}
+
 static void test_stop_null(void **state)
 {
 	private_pg_stop(NULL, 0);
@@ -499,6 +548,7 @@ int main(void)
 		cmocka_unit_test(test_users),
 		cmocka_unit_test(test_binaries),
 		cmocka_unit_test(test_stale_pid_file),
+		cmocka_unit_test(test_pid_file_with_a_thread_of_ours),
 		cmocka_unit_test(test_stop_null),
 	};
 
