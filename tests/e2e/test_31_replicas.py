@@ -67,6 +67,11 @@ def replicas(new_replica):
     return [replica.wait_ready() for replica in made]
 
 
+def wait_door(replica):
+    """The operators' door opens a moment after the receiver, database or not."""
+    wait_for(lambda: "operators' door listens" in replica.log().split("msg=starting")[-1], 10, "the door")
+
+
 def log_of(cluster):
     """(seq, EventId) of the whole log."""
     return cluster.sql("select seq, event_id from event order by seq")
@@ -283,9 +288,11 @@ def test_a_restart_without_the_database_knows_the_others_sources(cluster, new_re
     cluster.stop()
     b.start().wait_listening()
     assert b.post(event_body(EventId="by snapshot"), token="knownknownknown2").status_code == 200
+    wait_door(b)
     assert b.metric("rfeventd_sources") == 1
     stale = new_replica("c", wait=False)
     stale.wait_listening()
+    wait_door(stale)
     assert stale.metric("rfeventd_sources") == 0
     assert stale.post(event_body(EventId="unverified"), token="knownknownknown2").status_code == 200
     assert stale.post(event_body(EventId="nobody"), token="nobodynobodynob").status_code == 200
