@@ -362,10 +362,11 @@ static void *run(void *ctx)
 
 	while (!atomic_load(&watch->stopping)) {
 		connect_if_due(watch);
-		if (watch->db)
-			take_notifications(watch);
 		if (watch->db && clock_monotonic_us() >= watch->next_look_us)
 			look(watch);
+		/* Also those that came in between the answers: nothing else wakes us for them. */
+		if (watch->db)
+			take_notifications(watch);
 		wait_for_work(watch);
 	}
 	db_close(watch->db);

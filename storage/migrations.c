@@ -200,7 +200,8 @@ static const char version_2[] =
 /* Version 3.
  *
  * What replicas share beside the log: single facts, sources with the certificate they show, and
- * cursors that outlive who moves them. Whoever changes a fact or a source wakes every replica.
+ * cursors that outlive who moves them. Whoever changes a fact or a source wakes every replica (a row
+ * at a time: a statement that changes nothing must wake nobody, or replicas wake each other forever).
  * journal_segment.seq: the log's last seq when the position moved, so that a node knows up to where
  * the log can be written again from the segments that it still has.
  */
@@ -216,9 +217,9 @@ static const char version_3[] =
 	"CREATE FUNCTION rfeventd_shared() RETURNS trigger LANGUAGE plpgsql AS $$"
 	" BEGIN PERFORM pg_notify('rfeventd_shared', ''); RETURN NULL; END $$;"
 	"CREATE TRIGGER shared AFTER INSERT OR UPDATE OR DELETE ON shared_fact"
-	"  FOR EACH STATEMENT EXECUTE FUNCTION rfeventd_shared();"
+	"  FOR EACH ROW EXECUTE FUNCTION rfeventd_shared();"
 	"CREATE TRIGGER shared AFTER INSERT OR UPDATE OR DELETE ON source"
-	"  FOR EACH STATEMENT EXECUTE FUNCTION rfeventd_shared();"
+	"  FOR EACH ROW EXECUTE FUNCTION rfeventd_shared();"
 
 	/* owner: the last one, who may still move it until leased_until. term: how many there were. */
 	"CREATE TABLE cursor ("

@@ -51,10 +51,11 @@ static int fact_read(struct db *db, const char *name, char **out, struct err *er
 int fact_claim(struct db *db, const char *name, struct str value, struct uuid node, char **out,
 	       struct err *err)
 {
-	int ours = 0, r;
+	int ours, r = fact_read(db, name, out, err);
 
-	if (value.p)
-		ours = fact_insert(db, name, value, node, err);
+	if (r != -ENOENT || !value.p)
+		return r;
+	ours = fact_insert(db, name, value, node, err);
 	if (ours < 0)
 		return ours;
 	r = fact_read(db, name, out, err);

@@ -67,6 +67,11 @@ def replicas(new_replica):
     return [replica.wait_ready() for replica in made]
 
 
+def wait_door(replica):
+    """The operators' door opens a moment after the receiver, database or not."""
+    wait_for(lambda: "operators' door listens" in replica.log().split("msg=starting")[-1], 10, "the door")
+
+
 def log_of(cluster):
     """(seq, EventId) of the whole log."""
     return cluster.sql("select seq, event_id from event order by seq")
@@ -255,6 +260,18 @@ def test_secrets_and_sources_are_shared(cluster, new_replica):
     assert b.post(event_body(), token="wwwwwwwwwwwwwwww").status_code == 401
 
 
+def test_replicas_that_have_nothing_to_say_leave_each_other_alone(cluster, new_replica):
+    new_replica("a")
+    new_replica("b")
+    time.sleep(1)
+    with cluster.connection() as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        cursor.execute("listen rfeventd_shared")
+        time.sleep(2)
+        cursor.execute("select 1")
+        assert len(connection.notifies) <= 1
+
+
 def test_a_restart_without_the_database_knows_the_others_sources(cluster, new_replica):
     a = new_replica("a")
     b = new_replica("b")
@@ -271,9 +288,11 @@ def test_a_restart_without_the_database_knows_the_others_sources(cluster, new_re
     cluster.stop()
     b.start().wait_listening()
     assert b.post(event_body(EventId="by snapshot"), token="knownknownknown2").status_code == 200
+    wait_door(b)
     assert b.metric("rfeventd_sources") == 1
     stale = new_replica("c", wait=False)
     stale.wait_listening()
+    wait_door(stale)
     assert stale.metric("rfeventd_sources") == 0
     assert stale.post(event_body(EventId="unverified"), token="knownknownknown2").status_code == 200
     assert stale.post(event_body(EventId="nobody"), token="nobodynobodynob").status_code == 200
