@@ -15,7 +15,7 @@ import house
 
 sys.path.append(str(house.ROOT / "tests/faults"))
 
-import cluster  # noqa: E402
+import fault_cluster as cluster  # noqa: E402
 import kinds  # noqa: E402
 import ledger  # noqa: E402
 import proxy  # noqa: E402
@@ -136,6 +136,7 @@ def account(tmp_path, lines, rows, quarantined=(), aside=()):
 
 
 GOOD = ["A 0 0 2", "U 0 1 1", "R 1 0 1", "A 1 1 1", "D 2 0 1"]
+OWN = "019ad5c2-0000-7000-8000-000000000001"
 LOG = [(1, "0-0-0", 7), (2, "0-0-1", 7), (3, "1-1-0", 9)]
 
 
@@ -143,6 +144,8 @@ LOG = [(1, "0-0-0", 7), (2, "0-0-1", 7), (3, "1-1-0", 9)]
     (GOOD, LOG, {}),
     (GOOD, LOG + [(4, "0-1-0", 9)], {}),                       # unsure: it may be there
     (GOOD, LOG + [(4, "2-0-0", 9), (5, "2-0-0", 9)], {}),      # and this one twice
+    (GOOD, LOG + [(4, OWN, 9)], {}),                           # the service's own
+    (GOOD, LOG + [(4, OWN, 9), (5, OWN, 9)], {"doubled": 1}),
     (GOOD, LOG[:2], {"missing": 1}),
     (GOOD, LOG + [(4, "0-0-1", 9)], {"doubled": 1}),
     (GOOD, LOG + [(4, "1-0-0", 9)], {"refused, yet logged": 1}),
@@ -152,7 +155,7 @@ LOG = [(1, "0-0-0", 7), (2, "0-0-1", 7), (3, "1-1-0", 9)]
     (GOOD, LOG[:2] + [(3, "1-1-0", 6)], {"commits out of order": 1}),
     (GOOD + ["A 0 2 1"], [(1, "0-2-0", 1), (2, "0-0-0", 1), (3, "0-0-1", 1), (4, "1-1-0", 1)],
      {"out of order": 1}),
-], ids=["good", "unsure", "perhaps twice", "missing", "doubled", "refused", "unknown", "no id",
+], ids=["good", "unsure", "perhaps twice", "own", "own twice", "missing", "doubled", "refused", "unknown", "no id",
         "gap", "commit order", "order"])
 def test_the_account_of_the_log(tmp_path, lines, rows, expected):
     assert account(tmp_path, lines, rows) == expected

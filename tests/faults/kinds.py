@@ -18,7 +18,7 @@ import controls
 import house
 import proxy
 import tail
-from cluster import binaries, signal_to, wait_gone
+from fault_cluster import binaries, signal_to, wait_gone
 from place import OWN_THREAD
 from power_cut import Disk
 

@@ -12,7 +12,7 @@ import psycopg2
 
 import house
 import sender as sender_module
-from cluster import Cluster, signal_to
+from fault_cluster import Cluster, signal_to
 from controls import Controls
 from ledger import Ledger, stream_account
 from proxy import Proxy
