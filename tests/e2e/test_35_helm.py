@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -50,7 +51,8 @@ def npm_install(folder):
         mark.write_bytes(lock)
         return None
     assert "EINTEGRITY" not in done.stderr and "EUSAGE" not in done.stderr, done.stderr
-    return f"npm: {done.stderr.strip()[-300:]}"
+    said = [line for line in done.stderr.splitlines() if re.match("npm (error|ERR!)", line)]
+    return " ".join(said[:4]) or f"npm ended with {done.returncode}"
 
 
 class Helm:
@@ -601,6 +603,59 @@ def test_a_replica_keeps_its_place_while_postgresql_is_away(rendered, new_pod, s
     assert ask_unchecked(f"https://127.0.0.1:{service.api_port}/-/ready") == "503"
     body = json.dumps(event_body())
     assert ask_unchecked(f"https://127.0.0.1:{service.port}/events/abcdefgh", "-d", body) == "200"
+
+
+class ContainedService(house.Service):
+    """A daemon that is a container's first process, as a plain user: its pids begin at 1."""
+    shell = ["unshare", "--pid", "--fork", "--mount-proc"]
+    user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--pdeathsig=KILL"]
+
+    def arguments(self):
+        program = self.state_dir / "rfeventd"  # where that user can reach it
+        if not program.exists():
+            shutil.copy(house.BUILD / "rfeventd", program)
+        return [*self.shell, *self.user, str(program), *super().arguments()[1:]]
+
+    def kill(self):
+        """The first process, and with it the kernel ends all of the container."""
+        pid = self.process.pid
+        for first in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            os.kill(int(first), signal.SIGKILL)
+        self.process.wait()
+
+
+@pytest.mark.skipif(not os.environ.get("RFEVENTD_SLOW"), reason="a second PostgreSQL: RFEVENTD_SLOW=1 runs it")
+def test_a_container_that_was_killed_starts_again(state_dir):
+    """The pid that PostgreSQL's lock files remember may be one of our own threads by then."""
+    contained = [*ContainedService.shell, *ContainedService.user, "true"]
+    try:
+        able = subprocess.run(contained, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        able = False
+    if not able:
+        pytest.skip("no pid namespace, which root needs to make one, or no user 'postgres'")
+    shutil.chown(state_dir, "postgres")
+    service = ContainedService(state_dir, sets=["receiver.workers=16"])
+    try:
+        service.start().wait_ready()
+        assert service.post(event_body()).status_code == 200
+        service.wait_entries(1)
+        service.kill()
+        with pytest.raises(OSError):
+            socket.create_connection(("127.0.0.1", service.api_port), timeout=1)
+        lines = (state_dir / "postgresql/postmaster.pid").read_text().split("\n")
+        for lock in (state_dir / "postgresql/postmaster.pid", pathlib.Path(lines[4]) / ".s.PGSQL.5432.lock"):
+            text = lock.read_text()
+            assert text.split("\n")[0] == lines[0]
+            lock.write_text(text.replace(lines[0], "9", 1))
+        service.start().wait_ready(20)
+        assert len(service.entries()) == 1
+    finally:
+        if service.process.poll() is None:
+            service.kill()
+        memory = state_dir / "postgresql.socket-dir"
+        if memory.exists():  # the socket's folder, which a killed server leaves behind
+            shutil.rmtree(memory.read_text().strip(), ignore_errors=True)
 
 
 def tls_subject(port):
