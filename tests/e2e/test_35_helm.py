@@ -173,6 +173,7 @@ def test_the_check_of_fields_sees_mistakes(helm, rendered):
     (["config.state_dir=/tmp"], "config.state_dir is given twice.*use persistence"),
     (["config.receiver.listen={[::]:1}"], "config.receiver.listen is given twice.*use receiver.service.port"),
     (["config.receiver.tls.certificates={a}"], "tls.certificates is given twice.*use receiver.tls.secrets"),
+    (["config.secrets.key_file=/x"], "config.secrets.key_file is given twice.*use sharedKey.existingSecret"),
     (["config.storage.url_file=/x"], "config.storage.url_file is given twice.*use database.existingSecret"),
     ([r"config.receiver\.listen=x"], "write 'receiver.listen' as maps within maps"),
     ([r"config.receiver.tls\.certificates=x"], "write 'receiver.tls.certificates' as maps within maps"),
@@ -282,19 +283,22 @@ def test_where_senders_must_show_a_certificate_another_door_is_probed(helm, rend
     assert (ask["port"], ask["scheme"], ask["path"]) == ("events", "HTTPS", "/-/healthy")
 
 
-def test_a_token_is_made_once(helm):
-    def secret(*arguments):
+def test_token_and_key_are_made_once(helm):
+    def secret(name, *arguments):
         [one] = [one for one in helm.objects(None, *arguments).of("Secret")
-                 if one["metadata"]["name"].endswith("-enrolment")]
-        return one, base64.b64decode(one["data"]["token"]).decode()
-    one, token = secret()
-    assert re.fullmatch("[a-z2-7]{32}", token)
-    assert one["immutable"] is True and one["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
-    assert secret()[1] != token
-    one, token = secret("--set", "enrolmentToken.value=abcdefgh")
+                 if one["metadata"]["name"].endswith(f"-{name}")]
+        return one, base64.b64decode(*one["data"].values()).decode()
+    for name, form in (("enrolment", "[a-z2-7]{32}"), ("key", "[a-z2-7]{52}")):
+        one, text = secret(name)
+        assert re.fullmatch(form, text)
+        assert one["immutable"] is True and one["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+        assert secret(name)[1] != text
+    one, token = secret("enrolment", "--set", "enrolmentToken.value=abcdefgh")
     assert token == "abcdefgh" and "immutable" not in one
     # An upgrade that cannot see the one in use must not make another.
     done = helm.template(None, "--is-upgrade")
+    assert done.returncode != 0 and "set sharedKey.existingSecret" in done.stderr
+    done = helm.template(None, "--is-upgrade", "--set", "sharedKey.existingSecret=here")
     assert done.returncode != 0 and "set enrolmentToken.existingSecret" in done.stderr
     assert not helm.objects("three", "--is-upgrade").of("Secret")
 
@@ -431,15 +435,18 @@ def new_pod(state_dir):
         one.close()
 
 
+KEY = b"abcdefghijklmnopqrstuvwxyz234567abcdefghijklmnopqrst\n"
+
+
 def given_for(name, folder):
     """What the values files only name."""
     tls = certificate(folder)
     away = b"postgresql://127.0.0.1:1/none\n"
     return {"single": {},
             "three": {"events-db-app": {"uri": away, "password": b"x"},
-                      "rfeventd-enrolment": {"token": b"abcdefgh"},
+                      "rfeventd-enrolment": {"token": b"abcdefgh"}, "rfeventd-key": {"key": KEY},
                       "receiver-ecdsa": tls, "receiver-rsa": certificate(folder, ("rsa:2048",)), "api-tls": tls},
-            "everything": {"db": {"uri": away, "direct": away, "read": away},
+            "everything": {"keys": {"rfeventd": KEY}, "db": {"uri": away, "direct": away, "read": away},
                            "receiver-tls": tls, "api-tls": tls, "bmc-ca": {"ca.crt": tls["tls.crt"]},
                            "source-tokens": {"rack7-n12": b"abcdefgh234567\n"},
                            "vendor-registries": {}, "words": {"Power.json": b"{}"}}}[name]
@@ -475,7 +482,7 @@ def test_a_single_replica_runs(helm, new_pod):
     objects = helm.objects("single", "--set", "registries.configMaps[0].name=cranes")
     service = new_pod(objects, cranes={"Crane.1.0.0.json": json.dumps(REGISTRY).encode()}).start()
     service.wait_ready()
-    [secret] = objects.of("Secret")
+    [secret] = [one for one in objects.of("Secret") if one["metadata"]["name"].endswith("-enrolment")]
     token = base64.b64decode(secret["data"]["token"]).decode()
     for kind in ("startup", "liveness", "readiness"):
         assert service.probe(kind) == 200

@@ -10,6 +10,7 @@
 {{- $_ := set $api "listen_plain" (list "[::]:9080") }}
 {{- end }}
 {{- $own := dict "state_dir" "/var/lib/rfeventd" "receiver" $receiver "api" $api }}
+{{- $_ := set $own "secrets" (dict "key_file" "/etc/rfeventd/secrets/key/key") }}
 {{- if eq .Values.database.mode "external" }}
 {{- $storage := dict }}
 {{- range $name, $key := include "rfeventd.databaseKeys" . | fromYaml }}

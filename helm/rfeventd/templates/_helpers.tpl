@@ -54,6 +54,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- default (printf "%s-enrolment" (include "rfeventd.fullname" .)) .Values.enrolmentToken.existingSecret }}
 {{- end }}
 
+{{- define "rfeventd.keySecret" -}}
+{{- default (printf "%s-key" (include "rfeventd.fullname" .)) .Values.sharedKey.existingSecret }}
+{{- end }}
+
 {{- define "rfeventd.databaseKeys" -}}
 {{- $keys := dict "url" .Values.database.urlKey }}
 {{- with .Values.database.directUrlKey }}{{ $_ := set $keys "direct_url" . }}{{ end }}

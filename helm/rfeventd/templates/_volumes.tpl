@@ -2,6 +2,7 @@
 pod's group alone. */}}
 {{- define "rfeventd.sharedVolumes" -}}
 {{- $volumes := list (include "rfeventd.secretVolume" (dict "name" "enrolment" "path" "secrets/enrolment" "secret" (include "rfeventd.enrolmentSecret" .) "items" (dict "token" .Values.enrolmentToken.key)) | fromYaml) }}
+{{- $volumes = append $volumes (include "rfeventd.secretVolume" (dict "name" "key" "path" "secrets/key" "secret" (include "rfeventd.keySecret" .) "items" (dict "key" .Values.sharedKey.key)) | fromYaml) }}
 {{- if eq .Values.database.mode "external" }}
 {{- $volumes = append $volumes (include "rfeventd.secretVolume" (dict "name" "database" "path" "secrets/database" "secret" (include "rfeventd.databaseSecret" .) "items" (include "rfeventd.databaseKeys" . | fromYaml)) | fromYaml) }}
 {{- end }}
