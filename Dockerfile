@@ -32,6 +32,7 @@ RUN mkdir -p /etc/postgresql-common \
 		libssl3 \
 		libwebsockets17 \
 		libyaml-0-2 \
+		zlib1g \
 		$([ "$PRIVATE_POSTGRESQL" = no ] || echo postgresql) \
 	&& rm -rf /var/lib/apt/lists/*
 # By a name that PostgreSQL can find; the number is the one of the chart's podSecurityContext.
