@@ -307,7 +307,6 @@ static void tick(struct conditions *conditions)
 	int64_t now_us = begin(conditions);
 
 	end(conditions, condition_set_tick(conditions->set, now_us));
-	metric_set(METRIC_CONDITIONS, NULL, (double)conditions_count(conditions));
 }
 
 static void *run(void *ctx)
@@ -322,6 +321,7 @@ static void *run(void *ctx)
 		/* First to disk, then on its way: what a kill finds on its way is told again with
 		 * the same bytes, and logged once. A disk that takes no file may take an event. */
 		save(conditions);
+		metric_set(METRIC_CONDITIONS, NULL, (double)conditions_count(conditions));
 		well = deliver_all(conditions);
 		save(conditions);
 		if (is_last)
