@@ -18,6 +18,7 @@
 #include "base/metrics.h"
 #include "base/slot.h"
 #include "event/source_set.h"
+#include "service/conditions.h"
 #include "service/config.h"
 #include "service/first_start.h"
 #include "storage/snapshot.h"
@@ -161,8 +162,10 @@ static void publish(struct keeper *keeper)
 
 	slot_put(keeper->slot, source_set_new(keeper->sources, keeper->n_sources,
 					      keeper->snapshot.enrolment_token, keeper->current));
-	for (size_t i = 0; i < keeper->n_sources; i++)
-		n_of[keeper->sources[i].state]++;
+	for (size_t i = 0; i < keeper->n_sources; i++) { /* but the services themselves */
+		if (!str_eq(keeper->sources[i].address, STR(CONDITIONS_SOURCE_NAME)))
+			n_of[keeper->sources[i].state]++;
+	}
 	metric_set(METRIC_SOURCES, "enrolled", (double)n_of[SOURCE_ENROLLED]);
 	metric_set(METRIC_SOURCES, "configured", (double)n_of[SOURCE_CONFIGURED]);
 	keeper->dirty = false;
@@ -305,6 +308,15 @@ static int load_secrets(struct keeper *keeper, const struct config *config, bool
 	return r;
 }
 
+static bool has_private_data(const struct config *config)
+{
+	char *dir = xasprintf("%s/postgresql", config->state_dir);
+	bool found = access(dir, F_OK) == 0;
+
+	free(dir);
+	return found;
+}
+
 static int load(struct keeper *keeper, const struct config *config, struct err *err)
 {
 	bool is_first = false;
@@ -316,6 +328,8 @@ static int load(struct keeper *keeper, const struct config *config, struct err *
 		r = load_secrets(keeper, config, &is_first, err);
 	if (r < 0)
 		return r;
+	/* Nobody but us writes to a private database, but it knows more than a node whose snapshot was lost. */
+	keeper->current = !config->storage_url && !(is_first && has_private_data(config));
 	for (size_t i = 0; i < keeper->snapshot.n_sources; i++)
 		put(keeper, &keeper->snapshot.sources[i]);
 	keeper->epoch = keeper->snapshot.epoch;

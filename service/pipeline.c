@@ -227,8 +227,11 @@ static void tell_what_was_seen(void *ctx)
 static bool is_ready(void *ctx)
 {
 	struct pipeline *pipeline = ctx;
+	struct source_set *sources = slot_get(keeper_sources(pipeline->keeper));
+	bool knows_sources = sources && source_set_is_current(sources);
 
-	return loader_is_connected(pipeline->loader);
+	source_set_unref(sources);
+	return knows_sources && loader_is_connected(pipeline->loader);
 }
 
 /* --- starting, floor first ---------------------------------------------------------------------
