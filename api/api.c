@@ -4,13 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "accounts/accounts.h"
+#include "accounts/limits.h"
+#include "accounts/login.h"
+#include "api/account_service.h"
 #include "api/api_priv.h"
 #include "api/auth.h"
 #include "api/limits.h"
 #include "api/log_entry.h"
 #include "api/reply.h"
 #include "api/service_root.h"
-#include "api/sessions.h"
 #include "api/websocket.h"
 #include "base/err.h"
 #include "base/loop.h"
@@ -29,9 +32,8 @@
 
 typedef void route_fn(struct api *api, const struct target *target);
 
-enum route_access { ACCESS_OPEN, ACCESS_LOGIN, ACCESS_METRICS, ACCESS_STREAM };
-
-/* A path, or a path with anything behind it. GET implies HEAD. */
+/* A path, or a path with anything behind it, and who may use it. GET implies HEAD. What is no GET is a
+ * change and noted in the Audit log, unless it only asks. */
 struct route {
 	const char *path;
 	bool with_rest;
@@ -44,12 +46,10 @@ struct route {
 static void get_healthy(struct api *api, const struct target *target);
 static void get_ready(struct api *api, const struct target *target);
 static void get_metrics(struct api *api, const struct target *target);
-static void open_session(struct api *api, const struct target *target);
-static void close_session(struct api *api, const struct target *target);
 static void get_resource(struct api *api, const struct target *target);
 
 #define SOURCES_PATH "/redfish/v1/AggregationService/AggregationSources"
-#define SESSIONS_PATH "/redfish/v1/SessionService/Sessions"
+#define ACCOUNT_ALLOW "GET, HEAD, PATCH, DELETE"
 
 static const struct route routes[] = {
 	{ "/-/healthy", false, HTTP_GET, ACCESS_OPEN, "GET, HEAD", get_healthy },
@@ -58,23 +58,50 @@ static const struct route routes[] = {
 	{ "/stream", false, HTTP_GET, ACCESS_STREAM, "GET", stream_get },
 	{ "/redfish", false, HTTP_GET, ACCESS_OPEN, "GET, HEAD", get_resource },
 	{ "/redfish/v1", false, HTTP_GET, ACCESS_OPEN, "GET, HEAD", get_resource },
-	{ LOG_ENTRIES_PATH, false, HTTP_GET, ACCESS_LOGIN, "GET, HEAD", entries_get },
-	{ LOG_ENTRIES_PATH "/", true, HTTP_GET, ACCESS_LOGIN, "GET, HEAD", entries_get_one },
-	{ REGISTRIES_PATH, false, HTTP_GET, ACCESS_LOGIN, "GET, HEAD, POST", registries_get },
-	{ REGISTRIES_PATH, false, HTTP_POST, ACCESS_LOGIN, "GET, HEAD, POST", registries_add },
-	{ REGISTRIES_PATH "/Actions/Oem/Rfeventd.Resolve", false, HTTP_POST, ACCESS_LOGIN, "POST",
+	{ LOG_ENTRIES_PATH, false, HTTP_GET, ACCESS_READ, "GET, HEAD", entries_get },
+	{ LOG_ENTRIES_PATH "/", true, HTTP_GET, ACCESS_READ, "GET, HEAD", entries_get_one },
+	{ REGISTRIES_PATH, false, HTTP_GET, ACCESS_READ, "GET, HEAD, POST", registries_get },
+	{ REGISTRIES_PATH, false, HTTP_POST, ACCESS_ADMINISTER, "GET, HEAD, POST", registries_add },
+	{ REGISTRIES_PATH "/Actions/Oem/Rfeventd.Resolve", false, HTTP_POST, ACCESS_ASK, "POST",
 	  registries_resolve },
-	{ REGISTRIES_PATH "/", true, HTTP_GET, ACCESS_LOGIN, "GET, HEAD, DELETE", registries_get_one },
-	{ REGISTRIES_PATH "/", true, HTTP_DELETE, ACCESS_LOGIN, "GET, HEAD, DELETE", registries_remove },
-	{ SOURCES_PATH "/", true, HTTP_POST, ACCESS_LOGIN, "POST", sources_act },
-	{ SESSIONS_PATH, false, HTTP_POST, ACCESS_OPEN, "GET, HEAD, POST", open_session },
-	{ SESSIONS_PATH "/", true, HTTP_DELETE, ACCESS_LOGIN, "DELETE", close_session },
+	{ REGISTRIES_PATH "/", true, HTTP_GET, ACCESS_READ, "GET, HEAD, DELETE", registries_get_one },
+	{ REGISTRIES_PATH "/", true, HTTP_DELETE, ACCESS_ADMINISTER, "GET, HEAD, DELETE",
+	  registries_remove },
+	{ SOURCES_PATH "/", true, HTTP_POST, ACCESS_OPERATE, "POST", sources_act },
+	{ ACCOUNT_SERVICE_PATH, false, HTTP_GET, ACCESS_READ, "GET, HEAD, PATCH", account_service_get },
+	{ ACCOUNT_SERVICE_PATH, false, HTTP_PATCH, ACCESS_ADMINISTER, "GET, HEAD, PATCH",
+	  account_service_patch },
+	{ ACCOUNTS_PATH, false, HTTP_GET, ACCESS_SELF, "GET, HEAD, POST", accounts_list },
+	{ ACCOUNTS_PATH, false, HTTP_POST, ACCESS_ADMINISTER, "GET, HEAD, POST", accounts_add },
+	{ ACCOUNTS_PATH "/", true, HTTP_GET, ACCESS_SELF, ACCOUNT_ALLOW, accounts_get_one },
+	{ ACCOUNTS_PATH "/", true, HTTP_PATCH, ACCESS_SELF, ACCOUNT_ALLOW, accounts_patch },
+	{ ACCOUNTS_PATH "/", true, HTTP_DELETE, ACCESS_ADMINISTER, ACCOUNT_ALLOW, accounts_remove },
+	{ ROLES_PATH, false, HTTP_GET, ACCESS_READ, "GET, HEAD", roles_list },
+	{ ROLES_PATH "/", true, HTTP_GET, ACCESS_READ, "GET, HEAD", roles_get_one },
+	{ TOKENS_PATH, false, HTTP_GET, ACCESS_SELF, "GET, HEAD, POST", tokens_list },
+	{ TOKENS_PATH, false, HTTP_POST, ACCESS_SELF, "GET, HEAD, POST", tokens_add },
+	{ TOKENS_PATH "/", true, HTTP_GET, ACCESS_SELF, "GET, HEAD, DELETE", tokens_get_one },
+	{ TOKENS_PATH "/", true, HTTP_DELETE, ACCESS_SELF, "GET, HEAD, DELETE", tokens_remove },
+	{ SESSION_SERVICE_PATH, false, HTTP_GET, ACCESS_READ, "GET, HEAD, PATCH", session_service_get },
+	{ SESSION_SERVICE_PATH, false, HTTP_PATCH, ACCESS_ADMINISTER, "GET, HEAD, PATCH",
+	  session_service_patch },
+	{ SESSIONS_PATH, false, HTTP_GET, ACCESS_SELF, "GET, HEAD, POST", sessions_list },
+	/* Logging in notes itself. */
+	{ SESSIONS_PATH, false, HTTP_POST, ACCESS_OPEN, "GET, HEAD, POST", sessions_add },
+	{ SESSIONS_PATH "/Members", false, HTTP_POST, ACCESS_OPEN, "POST", sessions_add },
+	{ SESSIONS_PATH "/", true, HTTP_GET, ACCESS_SELF, "GET, HEAD, DELETE", sessions_get_one },
+	{ SESSIONS_PATH "/", true, HTTP_DELETE, ACCESS_SELF, "GET, HEAD, DELETE", sessions_remove },
+	{ AUDIT_PATH, false, HTTP_GET, ACCESS_ADMINISTER, "GET, HEAD", audit_get },
+	{ AUDIT_ENTRIES_PATH, false, HTTP_GET, ACCESS_ADMINISTER, "GET, HEAD", audit_entries_get },
+	{ AUDIT_ENTRIES_PATH "/", true, HTTP_GET, ACCESS_ADMINISTER, "GET, HEAD",
+	  audit_entries_get_one },
 	/* Everything else below is looked up among the fixed resources. */
-	{ "/redfish/v1/", true, HTTP_GET, ACCESS_LOGIN, "GET, HEAD", get_resource },
+	{ "/redfish/v1/", true, HTTP_GET, ACCESS_READ, "GET, HEAD", get_resource },
 };
 
 static void on_head(struct http_request *request, void *ctx);
 static void on_request(struct http_request *request, void *ctx);
+static void on_answer(struct http_request *request, int status, void *ctx);
 static void on_answers(struct mailbox_item *first, void *ctx);
 static void on_turn_end(void *ctx);
 static void *run(void *ctx);
@@ -96,7 +123,10 @@ static void plain_stream_closed(void *ctx, struct str peer)
 static int open_server(struct api *api, struct err *err)
 {
 	const struct api_config *config = &api->config;
-	const struct http_handler handler = { .on_head = on_head, .on_request = on_request, .ctx = api };
+	const struct http_handler handler = { .on_head = on_head,
+					      .on_request = on_request,
+					      .on_answer = on_answer,
+					      .ctx = api };
 	int r;
 
 	r = loop_new(&api->loop, err);
@@ -126,7 +156,7 @@ int api_start(const struct api_config *config, struct api **out, struct err *err
 	limits.max_body_bytes_total = API_MAX_BODY_TOTAL;
 	api->config = *config;
 	api->shared = http_shared_new(&limits, "api");
-	api->auth = auth_new(config->admin_user, config->admin_hash);
+	api->auth.accounts = config->accounts;
 	api->words = words_new(config->registries, config->catalogs, config->default_language);
 	api->answers = mailbox_new(SIZE_MAX); /* bounded by the pool's QUERY_MAX_JOBS */
 	slot_refresh(config->sources, &api->sources, &api->sources_version);
@@ -136,10 +166,14 @@ int api_start(const struct api_config *config, struct api **out, struct err *err
 					       .catalogs = config->catalogs,
 					       .default_language = config->default_language,
 					       .token_valid = token_is_valid,
-					       .token_ctx = api->auth,
+					       .token_ctx = &api->auth,
 					       .closed = plain_stream_closed,
 					       .closed_ctx = api };
-	r = websocket_start(&websocket, &api->websocket, err);
+	r = logins_new(config->accounts, &api->auth.logins, err);
+	if (r == 0)
+		r = work_pool_start("audit", AUDIT_MAX_WAITING, 0, &api->noting, err);
+	if (r == 0)
+		r = websocket_start(&websocket, &api->websocket, err);
 	if (r == 0)
 		r = open_server(api, err);
 	if (r == 0)
@@ -157,6 +191,8 @@ void api_stop(struct api *api, int timeout_ms)
 {
 	if (!api)
 		return;
+	logins_halt(api->auth.logins);
+	work_pool_halt(api->noting);
 	atomic_store(&api->draining, true);
 	mailbox_wake(api->answers);
 	if (!thread_join_within(api->thread, timeout_ms)) {
@@ -176,7 +212,8 @@ static void api_free(struct api *api)
 	loop_free(api->loop);
 	http_shared_free(api->shared);
 	words_free(api->words);
-	auth_free(api->auth);
+	logins_free(api->auth.logins);
+	work_pool_stop(api->noting);
 	source_set_unref(api->sources);
 	registry_set_unref(api->registries);
 	catalog_set_unref(api->catalogs);
@@ -266,21 +303,6 @@ static const struct route *find_route(struct str path, enum http_method method)
 	return other;
 }
 
-/* False when the request was refused (and answered). */
-static bool may_enter(struct api *api, struct http_request *request, enum route_access access)
-{
-	if (access == ACCESS_OPEN || access == ACCESS_STREAM)
-		return true; /* the stream's door also lets in those who show a token later */
-	if (access == ACCESS_METRICS && api->config.metrics_public)
-		return true;
-	if (auth_check(api->auth, request) == AUTH_OK)
-		return true;
-	reply_error(request, 401, "ResourceAtUriUnauthorized", NULL,
-		    "Log in: by HTTP Basic, or with a session token in X-Auth-Token or Authorization: "
-		    "Bearer.");
-	return false;
-}
-
 static void on_head(struct http_request *request, void *ctx)
 {
 	struct api *api = ctx;
@@ -292,7 +314,7 @@ static void on_head(struct http_request *request, void *ctx)
 			    "There is nothing at this path. The service begins at /redfish/v1/.");
 		return;
 	}
-	if (!may_enter(api, request, route->access))
+	if (!visit_head(api, request, route->access))
 		return;
 	if (!http_request_limit_body(request, route->fn == registries_add ? REGISTRY_MAX_BYTES :
 									    API_MAX_BODY_BYTES))
@@ -303,12 +325,12 @@ static void on_head(struct http_request *request, void *ctx)
 			    "This resource takes %s.", route->allow);
 }
 
-static void on_request(struct http_request *request, void *ctx)
+/* Past the door: the resource has it. */
+static void serve(struct api *api, struct http_request *request, const struct identity *who)
 {
-	struct api *api = ctx;
 	struct str path = http_request_path(request);
 	const struct route *route = find_route(path, http_request_method(request));
-	struct target target = { .request = request, .query = http_request_query(request) };
+	struct target target = { .request = request, .query = http_request_query(request), .who = who };
 
 	slot_refresh(api->config.sources, &api->sources, &api->sources_version);
 	if (route->with_rest) {
@@ -317,6 +339,25 @@ static void on_request(struct http_request *request, void *ctx)
 		target.rest = without_slash((struct str){ path.p + n, path.len - n });
 	}
 	route->fn(api, &target);
+}
+
+static void on_request(struct http_request *request, void *ctx)
+{
+	struct api *api = ctx;
+	const struct route *route =
+		find_route(http_request_path(request), http_request_method(request));
+	const struct visitor visitor = { .access = route->access,
+					 .is_change = route->method != HTTP_GET &&
+						      route->access != ACCESS_OPEN &&
+						      route->access != ACCESS_ASK,
+					 .go_on = serve };
+
+	visit_enter(api, request, &visitor);
+}
+
+static void on_answer(struct http_request *request, int status, void *ctx)
+{
+	visit_answered(ctx, request, status);
 }
 
 static void get_healthy(struct api *api, const struct target *target)
@@ -356,14 +397,4 @@ static void get_resource(struct api *api, const struct target *target)
 		reply_error(target->request, 404, "ResourceMissingAtURI", NULL,
 			    "There is no resource at '%.*s'.", STR_ARG(path));
 	strbuf_fini(&body);
-}
-
-static void open_session(struct api *api, const struct target *target)
-{
-	sessions_open(api->auth, target->request);
-}
-
-static void close_session(struct api *api, const struct target *target)
-{
-	sessions_close(api->auth, target->request, target->rest);
 }

@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "http/server.h"
 
+struct accounts;
 struct api;
 struct err;
 struct feed;
@@ -23,8 +24,7 @@ struct api_config {
 	const struct http_address *addresses;
 	size_t n_addresses;
 	bool metrics_public;
-	const char *admin_user;	 /* "admin" */
-	struct str admin_hash;	 /* crypt(3) form */
+	struct accounts *accounts;
 	struct slot *sources;	 /* of struct source_set */
 	struct slot *registries; /* of struct registry_set */
 	struct slot *catalogs;	 /* of struct catalog_set */

@@ -5,7 +5,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "accounts/work_pool.h"
 #include "api/api.h"
+#include "api/auth.h"
+#include "api/visit.h"
 #include "base/mailbox.h"
 #include "storage/query_pool.h"
 
@@ -16,7 +19,9 @@ struct api {
 	struct loop *loop;
 	struct http_shared *shared;
 	struct http_server *server;
-	struct auth *auth;
+	struct auth auth;
+	struct work_pool *noting; /* syncs the Audit log's queue */
+	size_t n_looking;	  /* for sessions of other replicas */
 	struct websocket *websocket;
 	struct words *words;
 	struct mailbox *answers; /* finished query jobs */
@@ -47,6 +52,7 @@ struct target {
 	struct http_request *request;
 	struct str rest; /* of the path, behind the route's prefix; no slash at the ends */
 	struct str query;
+	const struct identity *who; /* until the handler returns; NULL on an open route */
 };
 
 /* entries.c */

@@ -9,6 +9,7 @@ static const struct {
 	{ "/redfish/v1",
 	  "\"@odata.type\":\"#ServiceRoot.v1_17_0.ServiceRoot\",\"Id\":\"RootService\","
 	  "\"Name\":\"rfeventd\",\"Product\":\"rfeventd\",\"RedfishVersion\":\"1.20.0\","
+	  "\"AccountService\":{\"@odata.id\":\"/redfish/v1/AccountService\"},"
 	  "\"Managers\":{\"@odata.id\":\"/redfish/v1/Managers\"},"
 	  "\"Registries\":{\"@odata.id\":\"/redfish/v1/Registries\"},"
 	  "\"SessionService\":{\"@odata.id\":\"/redfish/v1/SessionService\"},"
@@ -22,16 +23,13 @@ static const struct {
 	  "\"LogServices\":{\"@odata.id\":\"/redfish/v1/Managers/rfeventd/LogServices\"}" },
 	{ "/redfish/v1/Managers/rfeventd/LogServices",
 	  "\"@odata.type\":\"#LogServiceCollection.LogServiceCollection\",\"Name\":\"Logs\","
-	  "\"Members@odata.count\":1,\"Members\":[{\"@odata.id\":"
-	  "\"/redfish/v1/Managers/rfeventd/LogServices/Events\"}]" },
+	  "\"Members@odata.count\":2,\"Members\":[{\"@odata.id\":"
+	  "\"/redfish/v1/Managers/rfeventd/LogServices/Events\"},{\"@odata.id\":"
+	  "\"/redfish/v1/Managers/rfeventd/LogServices/Audit\"}]" },
 	{ "/redfish/v1/Managers/rfeventd/LogServices/Events",
 	  "\"@odata.type\":\"#LogService.v1_8_0.LogService\",\"Id\":\"Events\",\"Name\":\"Events\","
 	  "\"LogEntryType\":\"Event\",\"OverWritePolicy\":\"WrapsWhenFull\",\"ServiceEnabled\":true,"
 	  "\"Entries\":{\"@odata.id\":\"/redfish/v1/Managers/rfeventd/LogServices/Events/Entries\"}" },
-	{ "/redfish/v1/SessionService",
-	  "\"@odata.type\":\"#SessionService.v1_1_9.SessionService\",\"Id\":\"SessionService\","
-	  "\"Name\":\"Sessions\",\"ServiceEnabled\":true,\"SessionTimeout\":1800,"
-	  "\"Sessions\":{\"@odata.id\":\"/redfish/v1/SessionService/Sessions\"}" },
 };
 
 bool service_root_encode(struct strbuf *out, struct str path)

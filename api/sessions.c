@@ -1,69 +1,269 @@
-#include "api/sessions.h"
+/* Sessions: logging in for a token (DSP0266, session login), and out. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
-#include <jansson.h>
-
+#include "accounts/accounts.h"
+#include "accounts/audit.h"
+#include "accounts/login.h"
+#include "accounts/session_store.h"
+#include "accounts/session_table.h"
+#include "api/account_service.h"
+#include "api/api_priv.h"
 #include "api/auth.h"
 #include "api/reply.h"
+#include "api/resource.h"
+#include "base/err.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/secrets.h"
 #include "http/server.h"
 
-#define SESSION_MAX_BYTES 2048
+#define COLLECTION_ALLOW "GET, HEAD, POST"
+#define SESSION_ALLOW	 "GET, HEAD, DELETE"
 
-static void answer_opened(struct http_request *request, const char *token, const char *id,
-			  const char *user)
+static json_t *encode(const struct session *session)
 {
-	struct strbuf body, location;
+	char *path = xasprintf(SESSIONS_PATH "/%s", session->id);
+	json_t *json = json_pack("{s:s,s:s,s:s,s:s,s:s,s:n,s:s,s:o,s:s}", "@odata.id", path,
+				 "@odata.type", "#Session.v1_8_0.Session", "Id", session->id, "Name",
+				 "Session", "UserName", session->account, "Password",
+				 "ClientOriginIPAddress", session->address, "CreatedTime",
+				 resource_time(session->created_us), "SessionType", "Redfish");
 
-	strbuf_init(&body, SESSION_MAX_BYTES);
-	strbuf_init(&location, SESSION_MAX_BYTES);
-	strbuf_putf(&location, "/redfish/v1/SessionService/Sessions/%s", id);
-	strbuf_putf(&body,
-		    "{\"@odata.id\":\"%s\",\"@odata.type\":\"#Session.v1_7_2.Session\",\"Id\":\"%s\","
-		    "\"Name\":\"Session %s\",\"UserName\":",
-		    location.p, id, id);
-	strbuf_put_json(&body, str_of(user));
-	strbuf_put_text(&body, ",\"Password\":null}");
-	http_respond(request, 201,
+	free(path);
+	return json;
+}
+
+/* --- logging in ----------------------------------------------------------------------------------
+ */
+
+/* First the password is checked, then the database told. */
+struct opening {
+	struct api_job job;
+	struct login login;
+	struct session session;
+	char token[SESSION_TOKEN_CHARS + 1];
+	char ended[SESSION_ID_CHARS + 1]; /* to make room; "" when none had to */
+	bool is_stored;
+};
+
+static void opening_free(struct opening *opening)
+{
+	secrets_wipe(opening, sizeof(*opening));
+	free(opening);
+}
+
+static void answer_opened(struct api *api, struct api_job *job)
+{
+	struct opening *opening = CONTAINER_OF(job, struct opening, job);
+	char *location = xasprintf(SESSIONS_PATH "/%s", opening->session.id), *body;
+	json_t *json = encode(&opening->session);
+
+	if (opening->is_stored)
+		session_set_stored(accounts_sessions(api->config.accounts),
+				   str_of(opening->session.id), opening->session.used_us);
+	body = json_dumps(json, JSON_COMPACT);
+	http_respond(job->request, 201,
 		     (const struct http_header[]){
 			     { STR("Content-Type"), STR("application/json;charset=utf-8") },
 			     { STR("OData-Version"), STR("4.0") },
 			     { STR("Cache-Control"), STR("no-store") },
-			     { STR("Location"), strbuf_str(&location) },
-			     { STR("X-Auth-Token"), str_of(token) } },
-		     5, strbuf_str(&body));
-	strbuf_fini(&body);
-	strbuf_fini(&location);
+			     { STR("Location"), str_of(location) },
+			     { STR("X-Auth-Token"), str_of(opening->token) } },
+		     5, str_of(body));
+	free(body);
+	free(location);
+	json_decref(json);
+	opening_free(opening);
 }
 
-void sessions_open(struct auth *auth, struct http_request *request)
+/* Without a database it is this node's alone until there is one. */
+static void run_store(struct query_job *query, struct db *db, const char *why)
 {
-	struct str body = http_request_body(request);
-	char token[AUTH_TOKEN_CHARS + 1], id[AUTH_SESSION_ID_CHARS + 1];
-	const char *user, *password;
-	json_t *json = json_loadb(body.p ? body.p : "", body.len, 0, NULL);
+	struct opening *opening = query->ctx;
+	struct err err;
 
-	user = json_string_value(json_object_get(json, "UserName"));
-	password = json_string_value(json_object_get(json, "Password"));
-	if (!user || !password)
-		reply_error(request, 400, "PropertyMissing", NULL,
-			    "A session is opened with {\"UserName\": …, \"Password\": …}.");
-	else if (!auth_password_is(auth, str_of(user), str_of(password)))
-		reply_error(request, 401, "ResourceAtUriUnauthorized", NULL,
-			    "The user name or the password is wrong.");
-	else if (!auth_session_open(auth, token, id))
+	if (!db)
+		return;
+	if (opening->ended[0])
+		session_store_remove(db, str_of(opening->ended), &err);
+	opening->is_stored = session_store_put(db, &opening->session, &err) == 0;
+}
+
+static void open_it(struct api *api, struct opening *opening)
+{
+	struct http_request *request = opening->job.request;
+
+	if (!session_open(accounts_sessions(api->config.accounts), str_of(opening->login.user),
+			  http_request_peer(request), clock_time_us(), opening->token,
+			  &opening->session, opening->ended)) {
 		reply_error(request, 503, "SessionLimitExceeded", NULL,
 			    "Too many sessions are open: close one or wait until one times out.");
-	else
-		answer_opened(request, token, id, user);
-	secrets_wipe(token, sizeof(token));
-	json_decref(json);
+		opening_free(opening);
+		return;
+	}
+	opening->job.query = (struct query_job){ .run = run_store,
+						 .ctx = opening,
+						 .reply_to = api->answers };
+	opening->job.answer = answer_opened;
+	if (query_pool_submit(api->config.writes, &opening->job.query) == 0)
+		api->n_jobs++;
+	else /* the database is slow: it is told of it later */
+		answer_opened(api, &opening->job);
 }
 
-void sessions_close(struct auth *auth, struct http_request *request, struct str id)
+static void answer_checked(struct api *api, struct api_job *job)
 {
-	if (auth_session_close(auth, id))
-		http_respond(request, 204, NULL, 0, STR(""));
+	struct opening *opening = CONTAINER_OF(job, struct opening, job);
+	struct http_request *request = job->request;
+	enum login_answer answer = opening->login.answer;
+
+	login_wipe(&opening->login);
+	if (answer == LOGIN_OK) {
+		open_it(api, opening);
+		return;
+	}
+	opening_free(opening);
+	if (answer == LOGIN_STOPPED)
+		reply_error(request, 503, "ServiceTemporarilyUnavailable", NULL,
+			    "Nobody can log in now: the accounts are not known yet, or the service ends.");
 	else
-		reply_error(request, 404, "ResourceMissingAtURI", NULL, "There is no such session.");
+		reply_error(request, 401, "ResourceAtUriUnauthorized", NULL,
+			    "The user name or the password is wrong.");
+}
+
+static void check(struct api *api, struct http_request *request, struct str user,
+		  struct str password)
+{
+	struct opening *opening = xcalloc(1, sizeof(*opening));
+	struct login *login = &opening->login;
+	int r;
+
+	opening->job = (struct api_job){ .answer = answer_checked, .request = request };
+	login_set(login, user, password, http_request_peer(request));
+	login->way = "Session";
+	login->method = http_request_method_text(request);
+	login->uri = http_request_path(request);
+	login->work.item = &opening->job.query.item;
+	login->work.reply_to = api->answers;
+	r = login_begin(api->auth.logins, login);
+	if (r == 0) {
+		api->n_jobs++;
+		return;
+	}
+	opening_free(opening);
+	reply_login_refused(request, r);
+}
+
+void sessions_add(struct api *api, const struct target *target)
+{
+	json_t *body = resource_body(target->request);
+	bool bad = false;
+	struct str user = resource_text(body, "UserName", &bad);
+	struct str password = resource_text(body, "Password", &bad);
+
+	if (!body)
+		return;
+	if (bad || !user.p || !password.p)
+		reply_error(target->request, 400, "PropertyMissing", NULL,
+			    "A session is opened with {\"UserName\": …, \"Password\": …}.");
+	else
+		check(api, target->request, user, password);
+	json_decref(body);
+}
+
+/* --- reading -------------------------------------------------------------------------------------
+ */
+
+static bool may_see(const struct target *target, const struct session *session)
+{
+	return identity_is_administrator(target->who) ||
+	       strcmp(session->account, target->who->user) == 0;
+}
+
+void sessions_list(struct api *api, const struct target *target)
+{
+	json_t *members = json_array();
+	size_t n;
+	struct session *list = session_list(accounts_sessions(api->config.accounts), &n);
+
+	for (size_t i = 0; i < n; i++) {
+		char *path = xasprintf(SESSIONS_PATH "/%s", list[i].id);
+
+		if (may_see(target, &list[i]))
+			json_array_append_new(members, resource_link(path));
+		free(path);
+	}
+	free(list);
+	resource_reply(target->request, 200, COLLECTION_ALLOW, -1, NULL,
+		       resource_collection(SESSIONS_PATH, "#SessionCollection.SessionCollection",
+					   "Sessions", members));
+}
+
+/* The session that the target names, if it may be seen; else answered. */
+static bool find(struct api *api, const struct target *target, struct session *out)
+{
+	if (session_find(accounts_sessions(api->config.accounts), target->rest, out) &&
+	    may_see(target, out))
+		return true;
+	/* That another's session is there is nobody's business. */
+	reply_error(target->request, 404, "ResourceMissingAtURI", NULL, "There is no such session.");
+	return false;
+}
+
+void sessions_get_one(struct api *api, const struct target *target)
+{
+	struct session session;
+
+	if (find(api, target, &session))
+		resource_reply(target->request, 200, SESSION_ALLOW, -1, NULL, encode(&session));
+}
+
+/* --- logging out ---------------------------------------------------------------------------------
+ */
+
+struct closing {
+	struct api_job job;
+	struct session session;
+	int result;
+};
+
+static void run_remove(struct query_job *query, struct db *db, const char *why)
+{
+	struct closing *closing = query->ctx;
+	struct err err;
+
+	closing->result = db ? session_store_remove(db, str_of(closing->session.id), &err) : -ENOTCONN;
+}
+
+static void answer_closed(struct api *api, struct api_job *job)
+{
+	struct closing *closing = CONTAINER_OF(job, struct closing, job);
+
+	/* Without a database it ends here at once, and elsewhere when it times out there. */
+	visit_say(job->request, "Rfeventd.1.0.UserLoggedOut", closing->session.account,
+		  closing->session.address, NULL);
+	http_respond(job->request, 204, NULL, 0, STR(""));
+	free(closing);
+}
+
+void sessions_remove(struct api *api, const struct target *target)
+{
+	struct closing *closing = xcalloc(1, sizeof(*closing));
+
+	closing->job = (struct api_job){ .query = { .run = run_remove,
+						    .ctx = closing,
+						    .reply_to = api->answers },
+					 .answer = answer_closed,
+					 .request = target->request };
+	if (!find(api, target, &closing->session)) {
+		free(closing);
+		return;
+	}
+	session_close(accounts_sessions(api->config.accounts), target->rest);
+	if (query_pool_submit(api->config.writes, &closing->job.query) == 0)
+		api->n_jobs++;
+	else
+		answer_closed(api, &closing->job);
 }

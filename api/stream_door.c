@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "api/api_priv.h"
-#include "api/auth.h"
 #include "api/reply.h"
 #include "api/websocket.h"
 #include "base/err.h"
@@ -120,7 +119,6 @@ static void adopt(struct api *api, const struct target *target, bool authenticat
 
 void stream_get(struct api *api, const struct target *target)
 {
-	enum auth_answer who = auth_check(api->auth, target->request);
 	const char *fault = upgrade_fault(target->request);
 
 	if (fault)
@@ -128,9 +126,6 @@ void stream_get(struct api *api, const struct target *target)
 	else if (!origin_is_ours(target->request))
 		reply_error(target->request, 403, "InsufficientPrivilege", NULL,
 			    "A page of another origin may not open the stream.");
-	else if (who == AUTH_WRONG)
-		reply_error(target->request, 401, "ResourceAtUriUnauthorized", NULL,
-			    "The credentials are not valid.");
 	else
-		adopt(api, target, who == AUTH_OK);
+		adopt(api, target, target->who != NULL);
 }

@@ -1,12 +1,12 @@
 #include "service/keeper.h"
 
-#include <crypt.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "accounts/password.h"
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -38,6 +38,7 @@ struct enrolment {
 struct keeper {
 	struct loop *loop;
 	char *path; /* of the snapshot */
+	char *password_path;
 	struct snapshot snapshot; /* its sources array is ours: see `sources` */
 	struct arena *texts;	  /* of sources added since the snapshot was read */
 	struct source *sources;
@@ -91,23 +92,6 @@ static int secret_file(const char *path, char **out, struct err *err)
 	free(line);
 	secrets_wipe(secret, sizeof(secret));
 	return r;
-}
-
-/* crypt(3) form of `password` by the system's strongest hash; *out is new. */
-static int hash_password(const char *password, char **out, struct err *err)
-{
-	struct crypt_data *data = xcalloc(1, sizeof(*data));
-	char salt[CRYPT_GENSALT_OUTPUT_SIZE];
-	const char *hash = NULL;
-
-	if (crypt_gensalt_rn(NULL, 0, NULL, 0, salt, sizeof(salt)))
-		hash = crypt_r(password, salt, data);
-	if (hash && hash[0] != '*')
-		*out = xstrdup(hash);
-	else
-		hash = NULL;
-	free(data);
-	return hash ? 0 : err_set(err, -EIO, "cannot hash the admin password: %s", strerror(errno));
 }
 
 /* --- the list of sources ---------------------------------------------------------------------- */
@@ -275,37 +259,64 @@ static void on_save_log(struct loop_timer *timer)
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
-/* Secrets and identity of a node that has none yet, or has lost its snapshot. */
-static int make_first(struct keeper *keeper, const char *password, struct err *err)
+/* The administrator's password, in its file, and its hash; *hash_out is new. */
+static int make_password(struct keeper *keeper, char **hash_out, struct err *err)
+{
+	char *password = NULL;
+	int r = secret_file(keeper->password_path, &password, err);
+
+	if (r == 0)
+		r = password_hash(str_of(password), hash_out, err);
+	if (password)
+		secrets_wipe(password, strlen(password));
+	free(password);
+	return r;
+}
+
+/* Secrets and identity of a node that has none yet, or has lost its snapshot. With a database that
+ * others may share, the administrator is made when it is known that there is none. */
+static int make_first(struct keeper *keeper, const struct config *config, struct err *err)
 {
 	struct snapshot *snapshot = &keeper->snapshot;
 	char *hash = NULL;
-	int r = hash_password(password, &hash, err);
+	int r = config->storage_url ? 0 : make_password(keeper, &hash, err);
 
 	if (r < 0)
 		return r;
 	*snapshot = (struct snapshot){ .node = uuid_v4() };
 	snapshot->arena = arena_new(1 << 20);
-	snapshot->admin_hash = arena_copy(snapshot->arena, str_of(hash));
+	snapshot->admin_hash = arena_copy(snapshot->arena, hash ? str_of(hash) : STR(""));
 	free(hash);
 	return 0;
+}
+
+int keeper_admin_hash_or_new(void *ctx, char **hash_out, struct err *err)
+{
+	struct keeper *keeper = ctx;
+	int r;
+
+	if (keeper->snapshot.admin_hash.len > 0) {
+		*hash_out = xstrndup(keeper->snapshot.admin_hash);
+		return 0;
+	}
+	r = make_password(keeper, hash_out, err);
+	if (r == 0)
+		log_info("service", "administrator made",
+			 LOG_T("password_file", keeper->password_path));
+	return r;
 }
 
 static int load(struct keeper *keeper, const struct config *config, struct err *err)
 {
 	char *token_path = xasprintf("%s/enrolment-token", config->state_dir);
-	char *password_path = xasprintf("%s/admin-password", config->state_dir);
-	char *token = NULL, *password = NULL;
+	char *token = NULL;
 	bool is_first;
 	int r;
 
 	r = snapshot_load(keeper->path, &keeper->snapshot, err);
 	is_first = r == -ENOENT;
-	if (is_first) {
-		r = secret_file(password_path, &password, err);
-		if (r == 0)
-			r = make_first(keeper, password, err);
-	}
+	if (is_first)
+		r = make_first(keeper, config, err);
 	if (r < 0)
 		goto out;
 	if (config->receiver_enrolment_token) {
@@ -327,14 +338,10 @@ static int load(struct keeper *keeper, const struct config *config, struct err *
 	if (put_configured(keeper, config) || is_first)
 		r = save(keeper, err);
 	if (is_first && r == 0)
-		log_info("service", "first start: secrets made", LOG_T("password_file", password_path),
+		log_info("service", "first start: secrets made", LOG_T("password_file", keeper->password_path),
 			 LOG_T("enrolment_token_file", token_path));
 out:
-	if (password)
-		secrets_wipe(password, strlen(password));
-	free(password);
 	free(token);
-	free(password_path);
 	free(token_path);
 	return r;
 }
@@ -347,6 +354,7 @@ int keeper_open(const struct config *config, struct loop *loop, struct keeper **
 
 	keeper->loop = loop;
 	keeper->path = xasprintf("%s/snapshot", config->state_dir);
+	keeper->password_path = xasprintf("%s/admin-password", config->state_dir);
 	keeper->texts = arena_new(SIZE_MAX);
 	keeper->by_id = map_new(1024);
 	keeper->slot = slot_new(NULL, source_set_slot_ref, source_set_slot_unref);
@@ -392,6 +400,7 @@ void keeper_close(struct keeper *keeper)
 	pthread_mutex_destroy(&keeper->mutex);
 	free(keeper->sources);
 	free(keeper->path);
+	free(keeper->password_path);
 	free(keeper);
 }
 
