@@ -63,16 +63,46 @@ int account_store_read(struct db *db, struct strbuf *out, struct err *err)
 	return out->failed ? err_set(err, -EFBIG, "the accounts do not fit into memory") : 0;
 }
 
+/* The number in the first row and column; `none` when there is no row. */
+static int ask(struct db *db, const char *sql, const struct db_param *params, size_t n_params,
+	       int64_t none, int64_t *out, struct err *err)
+{
+	struct db_result *result;
+	int r = db_query(db, sql, params, n_params, &result, err);
+
+	if (r < 0)
+		return r;
+	*out = db_rows(result) > 0 ? db_int(result, 0, 0) : none;
+	db_result_free(result);
+	return 0;
+}
+
 /* --- the frame of a change -----------------------------------------------------------------------
  */
 
-static int begin(struct db *db, struct err *err)
+static int lock(struct db *db, struct err *err)
 {
 	int r = db_begin(db, err);
 
 	if (r < 0)
 		return r;
 	r = db_query(db, "UPDATE account_service SET revision = revision + 1", NULL, 0, NULL, err);
+	if (r < 0)
+		db_rollback(db);
+	return r;
+}
+
+/* An account that came before the founder would be taken for it. */
+static int begin(struct db *db, struct err *err)
+{
+	int64_t n = 0;
+	int r = lock(db, err);
+
+	if (r < 0)
+		return r;
+	r = ask(db, "SELECT count(*) FROM account", NULL, 0, 0, &n, err);
+	if (r == 0 && n == 0)
+		r = err_set(err, -EAGAIN, "The accounts are being set up: try again in a moment.");
 	if (r < 0)
 		db_rollback(db);
 	return r;
@@ -95,20 +125,6 @@ static int finish(struct db *db, int r, struct err *err)
 
 		return committed < 0 ? committed : r;
 	}
-}
-
-/* The number in the first row and column; `none` when there is no row. */
-static int ask(struct db *db, const char *sql, const struct db_param *params, size_t n_params,
-	       int64_t none, int64_t *out, struct err *err)
-{
-	struct db_result *result;
-	int r = db_query(db, sql, params, n_params, &result, err);
-
-	if (r < 0)
-		return r;
-	*out = db_rows(result) > 0 ? db_int(result, 0, 0) : none;
-	db_result_free(result);
-	return 0;
 }
 
 static int check_administrator(struct db *db, struct err *err)
@@ -151,7 +167,7 @@ int account_store_found(struct db *db, struct str name, account_hash_fn *make_ha
 	int r = tables_are_there(db, err);
 
 	if (r == 0)
-		r = begin(db, err);
+		r = lock(db, err);
 	if (r < 0)
 		return r;
 	r = ask(db, "SELECT count(*) FROM account", NULL, 0, 0, &n, err);

@@ -31,6 +31,7 @@
 #define HOOK_MS		   100
 #define CHANNEL_MAX_BYTES  256
 #define RETRY_US	   (1 * CLOCK_US_PER_S)
+#define TABLES_US	   (CLOCK_US_PER_S / 10)
 #define LOOK_US		   (30 * CLOCK_US_PER_S)
 #define TELL_US		   (20 * CLOCK_US_PER_S) /* use of sessions and tokens; below session_store_purge()'s */
 #define PURGE_US	   (60 * CLOCK_US_PER_S) /* and not before a connection is that old */
@@ -60,7 +61,7 @@ struct accounts {
 	pthread_t thread;
 	bool running;
 	struct mailbox *wake; /* never holds anything */
-	atomic_bool stopping;
+	atomic_bool stopping, is_founded;
 	pthread_mutex_t publishing; /* one set after the other */
 	int64_t revision;
 	pthread_mutex_t mutex; /* the two below */
@@ -70,7 +71,7 @@ struct accounts {
 	/* the thread's */
 	struct db *db; /* NULL: away */
 	int64_t next_try_us, next_look_us, next_tell_us, next_purge_us, next_drop_us;
-	bool is_founded, said_away;
+	bool said_away;
 };
 
 static void *run(void *ctx);
@@ -241,6 +242,11 @@ void accounts_stop(struct accounts *accounts)
 	free(accounts->mirror_path);
 	free(accounts->founder);
 	free(accounts);
+}
+
+bool accounts_are_in_step(const struct accounts *accounts)
+{
+	return atomic_load(&accounts->is_founded);
 }
 
 struct account_set *accounts_get(struct accounts *accounts)
@@ -474,10 +480,11 @@ static int look(struct accounts *accounts, struct err *err)
 {
 	int r = 0;
 
-	if (!accounts->is_founded) {
+	if (!atomic_load(&accounts->is_founded)) {
 		r = account_store_found(accounts->db, str_of(accounts->founder),
 					accounts->config.make_hash, accounts->config.make_hash_ctx, err);
-		accounts->is_founded = r >= 0;
+		if (r >= 0)
+			atomic_store(&accounts->is_founded, true);
 		if (r > 0)
 			log_info("accounts", "first account made", LOG_T("name", accounts->founder));
 	}
@@ -597,11 +604,11 @@ static void serve(struct accounts *accounts)
 		accounts->next_look_us = now_us + LOOK_US;
 		r = look(accounts, &err);
 		if (r == -EAGAIN) { /* no tables yet */
-			accounts->next_look_us = now_us + RETRY_US;
+			accounts->next_look_us = now_us + TABLES_US;
 			return;
 		}
 	}
-	if (!accounts->is_founded)
+	if (!atomic_load(&accounts->is_founded))
 		return;
 	if (r == 0)
 		r = tell_tallies(accounts, &err);

@@ -8,6 +8,7 @@
 #ifndef ACCOUNTS_ACCOUNTS_H
 #define ACCOUNTS_ACCOUNTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "accounts/account_store.h"
@@ -38,6 +39,8 @@ struct accounts_config {
 int accounts_start(const struct accounts_config *config, struct accounts **out, struct err *err);
 void accounts_stop(struct accounts *accounts); /* NULL is allowed */
 
+/* Whether the database's accounts were seen since the start: before, they cannot be changed. */
+bool accounts_are_in_step(const struct accounts *accounts);
 /* The newest set, a new reference; NULL while none is known. Any thread, as all below. */
 struct account_set *accounts_get(struct accounts *accounts);
 struct session_table *accounts_sessions(struct accounts *accounts);

@@ -13,12 +13,13 @@ struct cli {
 	/* where the service is: all new or NULL */
 	char *url, *user, *password_file, *cacert;
 	char *events_url, *events_token_file;
+	char *token, *session; /* of rfevent login: the session's token and path */
 	bool insecure;
 	enum cli_output output;
 };
 
 struct cli_verb {
-	const char *noun, *verb;
+	const char *noun, *verb; /* verb "": the noun stands alone */
 	const char *arguments; /* as shown in the help */
 	const char *help;      /* one line, then more lines */
 	int (*run)(const struct cli *cli, int argc, char **argv); /* argv[0] is the verb */
@@ -28,6 +29,11 @@ extern const struct cli_verb event_tail_verb, event_list_verb, event_show_verb, 
 extern const struct cli_verb registry_list_verb, registry_show_verb, registry_add_verb,
 	registry_remove_verb, registry_fetch_verb, registry_lint_verb,
 	registry_diff_verb, registry_coverage_verb, registry_resolve_verb;
+
+extern const struct cli_verb login_verb, logout_verb, account_list_verb, account_add_verb,
+	account_passwd_verb, account_role_verb, account_enable_verb, account_disable_verb,
+	account_unlock_verb, account_remove_verb, token_list_verb, token_add_verb,
+	token_remove_verb;
 
 /* "rfevent: …" on standard error; returns `status`. */
 int cli_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -158,7 +158,7 @@ static bool is_ready(void *ctx)
 {
 	struct pipeline *pipeline = ctx;
 
-	return loader_is_connected(pipeline->loader);
+	return loader_is_connected(pipeline->loader) && accounts_are_in_step(pipeline->accounts);
 }
 
 /* --- starting, floor first ---------------------------------------------------------------------

@@ -89,6 +89,20 @@ static void test_one_founder(void **state)
 	house_close(&house);
 }
 
+static void test_nobody_comes_before_the_founder(void **state)
+{
+	struct house house;
+	struct err err;
+
+	PG_OR_SKIP();
+	house_open(&house);
+	pg_sql(house.db, "DELETE FROM account");
+	assert_int_equal(add(&house, "early", ROLE_READ_ONLY), -EAGAIN);
+	assert_int_equal(account_store_found(house.db, STR("admin"), make_hash, NULL, &err), 1);
+	assert_int_equal(add(&house, "early", ROLE_READ_ONLY), 0);
+	house_close(&house);
+}
+
 static void test_names_are_unique_and_case_counts(void **state)
 {
 	struct house house;
@@ -339,6 +353,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_founder),
+		cmocka_unit_test(test_nobody_comes_before_the_founder),
 		cmocka_unit_test(test_names_are_unique_and_case_counts),
 		cmocka_unit_test(test_the_last_administrator_stays),
 		cmocka_unit_test(test_a_version_that_is_old_changes_nothing),
