@@ -18,7 +18,7 @@ struct account_policy;
 struct db;
 struct err;
 
-#define ACCOUNT_CHANNEL "rfeventd_accounts"
+#define ACCOUNT_CHANNEL "rfeventd_accounts" /* something changed, or somebody logged in */
 
 /* All of it as one JSON text, for account_set_parse(), appended to `out`. -EAGAIN: the tables are
  * not made yet. */

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "accounts/account_store.h"
 #include "accounts/session_table.h"
 #include "base/mem.h"
 #include "storage/db.h"
@@ -20,8 +21,9 @@ int session_store_put(struct db *db, const struct session *session, struct err *
 	};
 
 	return db_query(db,
-			"INSERT INTO session (" COLUMNS ") VALUES ($1, $2, $3, $4, " TIME("$5") ", "
-			TIME("$6") ") ON CONFLICT DO NOTHING",
+			"WITH made AS (INSERT INTO session (" COLUMNS ") VALUES ($1, $2, $3, $4, " TIME(
+				"$5") ", " TIME("$6") ") ON CONFLICT DO NOTHING RETURNING 1)"
+			" SELECT pg_notify('" ACCOUNT_CHANNEL "', '') FROM made",
 			params, ARRAY_LEN(params), NULL, err);
 }
 

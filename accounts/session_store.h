@@ -14,7 +14,7 @@ struct session;
 
 #define SESSION_CHANNEL "rfeventd_sessions" /* a session ended: its id */
 
-/* -EINVAL: its account is gone. */
+/* Notifies ACCOUNT_CHANNEL. -EINVAL: its account is gone. */
 int session_store_put(struct db *db, const struct session *session, struct err *err);
 int session_store_used(struct db *db, struct str id, int64_t used_us, struct err *err);
 int session_store_remove(struct db *db, struct str id, struct err *err);

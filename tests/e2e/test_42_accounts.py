@@ -266,7 +266,8 @@ def test_sessions_are_seen_and_ended(shared_service):
     assert shared_service.get("/redfish/v1/SessionService").json()["SessionTimeout"] == 600
 
 
-def test_wrong_passwords_lock_but_not_the_owner_s_sessions(service):
+def test_wrong_passwords_lock_but_not_the_owner_s_sessions(shared_service):
+    service = shared_service
     add(service, "locked")
     session = log_in(service, "locked")
     # The rules belong together.
@@ -287,6 +288,9 @@ def test_wrong_passwords_lock_but_not_the_owner_s_sessions(service):
     assert patch(service, f"{ACCOUNTS}/locked", {"Locked": False}).status_code == 200
     assert tries("locked", PASSWORD) == 201
     wait_for(lambda: tries("other", PASSWORD) == 201, 15, "the lock's end")
+    answer = patch(service, SERVICE, {"AccountLockoutThreshold": 10, "AccountLockoutDuration": 300,
+                                      "AccountLockoutCounterResetAfter": 300})
+    assert answer.status_code == 200, answer.text
     assert wait_audit(service, lambda e: e["MessageId"].endswith(".AccountLocked"))
     # Names that are none are refused alike, and never written down.
     assert tries("nobody-at-all", PASSWORD) == 401
@@ -375,34 +379,44 @@ def test_a_session_outlives_the_database_s_absence(service):
     wait_for(lambda: ask(service, session, "GET", SERVICE).status_code == 200, 10, "the session again")
 
 
-def test_two_replicas(service, tmp_path_factory):
-    lines = (service.state_dir / "postgresql/postmaster.pid").read_text().split("\n")
-    url = f"postgresql://rfeventd@/rfeventd?host={lines[4]}&port={lines[3]}"
-    path = pathlib.Path(tmp_path_factory.mktemp("replica"))
-    other = Service(path, sets=[f"storage.url={url}"])
-    other.start()
+def test_two_replicas(shared_service, tmp_path_factory):
+    """On a database of their own in the server that is there already."""
+    lines = (shared_service.state_dir / "postgresql/postmaster.pid").read_text().split("\n")
+    shared_service.sql("CREATE DATABASE twins")
+    url = f"postgresql://rfeventd@/twins?host={lines[4]}&port={lines[3]}"
+    one, other = (Service(pathlib.Path(tmp_path_factory.mktemp(name)), sets=[f"storage.url={url}"])
+                  for name in ("one", "other"))
+    one.start()
     try:
-        other.wait_listening()
-        auth = ("admin", service.password)
+        wait_for(lambda: answers(one, "/-/ready"), 60, "the first replica")
+        auth = ("admin", one.password)  # it made the account, and so the file
+        assert stat.S_IMODE((one.state_dir / "admin-password").stat().st_mode) == 0o600
+        other.start()
         wait_for(lambda: answers(other, "/-/ready") and answers(other, SERVICE, auth=auth), 60,
                  "the other replica")
-        assert not (path / "admin-password").exists()
-        add(service, "shared", "Operator")
-        wait_for(lambda: other.get(SERVICE, auth=("shared", PASSWORD)).status_code == 200, 10,
-                 "the account at the other")
-        session = log_in(service, "shared")  # known there at once
+        assert not (other.state_dir / "admin-password").exists()
+        add(one, "shared", "Operator")
+        wait_for(lambda: answers(other, SERVICE, auth=("shared", PASSWORD)), 10, "the account there")
+        session = log_in(one, "shared")  # known there at once
         assert ask(other, session, "GET", SERVICE).status_code == 200
         opened = other.session({"UserName": "shared", "Password": PASSWORD})
-        token = opened.headers["X-Auth-Token"]
-        assert ask(service, token, "DELETE", opened.headers["Location"]).status_code in (204, 404)
-        if ask(service, token, "GET", SERVICE).status_code == 200:
-            assert ask(service, token, "DELETE", opened.headers["Location"]).status_code == 204
-        wait_for(lambda: ask(other, token, "GET", SERVICE).status_code == 401, 10, "the end of it there")
-        answer = patch(service, f"{ACCOUNTS}/shared", {"Enabled": False})
+        token, path = opened.headers["X-Auth-Token"], opened.headers["Location"]
+        assert ask(one, token, "GET", path).json() == opened.json()
+        assert ask(one, token, "DELETE", path).status_code == 204
+        wait_for(lambda: ask(other, token, "GET", SERVICE).status_code == 401, 10, "its end there")
+        answer = patch(one, f"{ACCOUNTS}/shared", {"Enabled": False})
         assert answer.status_code == 200, answer.text
         wait_for(lambda: ask(other, session, "GET", SERVICE).status_code == 401, 10, "no more")
+        # Wrong passwords are counted over both, for who never came from here.
+        add(one, "new")
+        wait_for(lambda: answers(other, f"{ACCOUNTS}/new", auth=auth), 10, "the next account there")
+        for service in 5 * [one, other]:
+            assert service.session({"UserName": "new", "Password": "wrong"}).status_code == 401
+        wait_for(lambda: [s.get(f"{ACCOUNTS}/new", auth=auth).json()["Locked"]
+                          for s in (one, other)] == [True, True], 10, "the lock at both")
     finally:
         other.close()
+        one.close()
 
 
 def test_an_older_state_keeps_its_password(service):
@@ -421,7 +435,8 @@ def test_an_older_state_keeps_its_password(service):
     (service.state_dir / "admin-password").write_text(password)
 
 
-def test_the_audit_log(service):
+def test_the_audit_log(shared_service):
+    service = shared_service
     assert service.ask("DELETE", f"{REGISTRIES}/Nobody.1.0.0").status_code == 404
     for n in range(7):
         add(service, f"audited{n}", password=f"{PASSWORD} number {n}")
@@ -459,7 +474,8 @@ def test_the_audit_log(service):
         assert secret not in everything
 
 
-def test_commands(service, tmp_path):
+def test_commands(shared_service, tmp_path):
+    service = shared_service
     home = tmp_path / "home"
     home.mkdir()
     (tmp_path / "pw").write_text(f"{PASSWORD}\n")
@@ -490,7 +506,8 @@ def test_commands(service, tmp_path):
     assert service.get(SERVICE, auth=("carol", "another fine passphrase")).status_code == 200
     token = run("token", "add", "ci", "--role", "ReadOnly", "--days", "366").strip()
     assert ask(service, None, "GET", SERVICE, headers={"Authorization": f"Bearer {token}"}).status_code == 200
-    assert json.loads(run("-o", "json", "token", "list"))[0]["Name"] == "ci"
+    assert ("ci", "admin", "ReadOnly") in [(row["Name"], row["UserName"], row["RoleId"]) for row in
+                                           json.loads(run("-o", "json", "token", "list"))]
     run("token", "remove", "ci")
     run("token", "remove", "ci", status=1)
     run("token", "add", "x", "--days", "0", status=2)
