@@ -2,8 +2,9 @@
  *
  * Each change locks the row of account_service first and counts its revision up; it notifies
  * ACCOUNT_CHANNEL when it commits. Thread: that of the connection. Errors as of storage/db.h, and:
- * -EAGAIN there is no account yet, -ENOENT there is none such, -EEXIST the name is taken, -ESTALE the version is not the one the
- * caller saw, -EPERM the last enabled administrator would be gone, -E2BIG a cap is reached.
+ * -EAGAIN there is no account yet, -ENOENT there is none such, -EEXIST the name is taken, -ESTALE the
+ * version is not the one the caller saw, -EPERM the last enabled administrator would be gone, -E2BIG
+ * a cap is reached.
  */
 #ifndef ACCOUNTS_ACCOUNT_STORE_H
 #define ACCOUNTS_ACCOUNT_STORE_H

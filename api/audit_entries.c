@@ -82,6 +82,7 @@ static json_t *encode_oem(const struct audit_entry *record)
 {
 	json_t *oem = json_pack("{s:s}", "@odata.type", "#RfeventdAuditEntry.v1_0_0.AuditEntry");
 
+	put_fact(oem, "Address", record->address);
 	put_fact(oem, "Method", record->method);
 	put_fact(oem, "Uri", record->uri);
 	put_fact(oem, "Authentication", record->way);
@@ -90,6 +91,19 @@ static json_t *encode_oem(const struct audit_entry *record)
 			    record->status == AUDIT_UNKNOWN ? json_null() :
 							      json_integer(record->status));
 	return json_pack("{s:o}", "Rfeventd", oem);
+}
+
+/* LogEntry has it as a URI; which protocol spoke is not what counts. */
+static void put_origin(json_t *json, struct str address)
+{
+	bool is_ipv6 = str_find_char(address, ':') < address.len;
+	char *uri;
+
+	if (address.len == 0)
+		return;
+	uri = xasprintf(is_ipv6 ? "tcp://[%.*s]" : "tcp://%.*s", STR_ARG(address));
+	put_fact(json, "OriginAddress", str_of(uri));
+	free(uri);
 }
 
 static json_t *encode(struct api *api, const struct audit_entry *record, const char *language)
@@ -111,7 +125,7 @@ static json_t *encode(struct api *api, const struct audit_entry *record, const c
 			 record->message_id.len, "MessageArgs", args, "OriginatorType", "Client",
 			 "Oem", encode_oem(record));
 	put_fact(json, "Username", record->account);
-	put_fact(json, "OriginAddress", record->address);
+	put_origin(json, record->address);
 	put_fact(json, "Resolution", wording.resolution);
 	free(path);
 	free(id);

@@ -71,7 +71,8 @@ static void print_help(const char *noun)
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
 		if (!noun || strcmp(verbs[i]->noun, noun) == 0)
 			printf("rfevent %s%s%s %s\n  %.*s\n", verbs[i]->noun,
-			       verbs[i]->verb[0] ? " " : "", verbs[i]->verb, verbs[i]->arguments, (int)strcspn(verbs[i]->help, "\n"),
+			       verbs[i]->verb[0] ? " " : "", verbs[i]->verb, verbs[i]->arguments,
+			       (int)strcspn(verbs[i]->help, "\n"),
 			       verbs[i]->help);
 	puts("\nExit status: 0 good, 1 refused or found wanting, 2 usage, 3 cannot reach.");
 }

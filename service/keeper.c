@@ -338,7 +338,8 @@ static int load(struct keeper *keeper, const struct config *config, struct err *
 	if (put_configured(keeper, config) || is_first)
 		r = save(keeper, err);
 	if (is_first && r == 0)
-		log_info("service", "first start: secrets made", LOG_T(config->storage_url ? NULL : "password_file", keeper->password_path),
+		log_info("service", "first start: secrets made",
+			 LOG_T(config->storage_url ? NULL : "password_file", keeper->password_path),
 			 LOG_T("enrolment_token_file", token_path));
 out:
 	free(token);

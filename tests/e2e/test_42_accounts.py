@@ -296,7 +296,7 @@ def test_wrong_passwords_lock_but_not_the_owner_s_sessions(shared_service):
     assert tries("nobody-at-all", PASSWORD) == 401
     entry = wait_audit(service, lambda e: e["MessageId"].endswith(".InvalidCredentials")
                        and "Username" not in e)
-    assert entry["OriginAddress"] == "127.0.0.1"
+    assert entry["OriginAddress"] == "tcp://127.0.0.1"
     assert "nobody-at-all" not in json.dumps(audit(service))
 
 
@@ -454,9 +454,9 @@ def test_the_audit_log(shared_service):
     assert walked == [e["Id"] for e in entries]
     created = [e for e in entries if e["MessageArgs"] == ["audited5"]]
     assert len(created) == 1 and created[0]["Message"] == "Account 'audited5' has been set up."
-    assert created[0]["Username"] == "admin" and created[0]["OriginAddress"] == "127.0.0.1"
+    assert created[0]["Username"] == "admin" and created[0]["OriginAddress"] == "tcp://127.0.0.1"
     assert created[0]["Oem"]["Rfeventd"] | {"@odata.type": 0} == {
-        "@odata.type": 0, "Method": "POST", "Uri": ACCOUNTS, "Authentication": "Basic", "Status": 201}
+        "@odata.type": 0, "Address": "127.0.0.1", "Method": "POST", "Uri": ACCOUNTS, "Authentication": "Basic", "Status": 201}
     german = service.get(created[0]["@odata.id"], headers={"Accept-Language": "de"}).json()
     assert german["Message"] == "Konto „audited5“ wurde angelegt."
     refused = next(e for e in entries if e["Oem"]["Rfeventd"]["Status"] == 404)
