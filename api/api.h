@@ -14,6 +14,7 @@
 #include "event/delivery.h"
 #include "http/server.h"
 
+struct accounts;
 struct api;
 struct err;
 struct feed;
@@ -26,8 +27,7 @@ struct api_config {
 	size_t n_addresses;
 	struct uuid uuid; /* of this installation, shown to clients */
 	bool metrics_public;
-	const char *admin_user;  /* "admin" */
-	struct str admin_hash;   /* crypt(3) form */
+	struct accounts *accounts;
 	struct slot *sources;    /* of struct source_set */
 	struct slot *registries; /* of struct registry_set */
 	struct slot *catalogs;   /* of struct catalog_set */
