@@ -23,6 +23,7 @@ struct api {
 	struct auth auth;
 	struct work_pool *noting; /* syncs the Audit log's queue */
 	size_t n_looking;         /* for sessions of other replicas */
+	const struct identity *who; /* whose request is being served; NULL: nobody's, or none is */
 	struct websocket *websocket;
 	struct words *words;
 	struct mailbox *answers; /* finished query jobs */

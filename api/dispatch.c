@@ -142,10 +142,12 @@ static void serve(struct api *api, struct http_request *request, const struct id
 	if (!headers_are_good(request, place.resource) || !query_is_good(&target))
 		return;
 	slot_refresh(api->config.sources, &api->sources, &api->sources_version);
+	api->who = who;
 	if (method->fn)
 		method->fn(api, &target);
 	else
 		dispatch_encoded(api, &target);
+	api->who = NULL;
 }
 
 /* What is neither read nor only asked; logging in leaves its own note. */

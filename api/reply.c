@@ -111,7 +111,7 @@ static bool shape_answer(struct http_request *request, const struct resource *re
 	struct query_options options;
 	struct query_fault fault;
 	struct identity who;
-	struct showing showing = { .request = request };
+	struct showing showing = { .request = request, .who = reply_api()->who };
 	struct shape shape = { .path = http_request_path(request),
 			       .query = http_request_query(request),
 			       .options = &options,
@@ -122,7 +122,8 @@ static bool shape_answer(struct http_request *request, const struct resource *re
 
 	r = query_options_parse(shape.query, QUERY_COMMON | resource->queries, &options, &fault);
 	if (r == 0) {
-		if (options.given & QUERY_EXPAND && visit_who(reply_api(), request, &who))
+		if (!showing.who && options.given & (QUERY_EXPAND | QUERY_ONLY) &&
+		    visit_who(reply_api(), request, &who)) /* at the root, who is not asked */
 			showing.who = &who;
 		if (options.given & ~shape.done)
 			r = shape_body(&shape, body, out, &fault);

@@ -92,16 +92,14 @@ static int send(const struct cli *cli, const char *method, const char *path, con
 static int change(const struct cli *cli, const char *name, json_t *body)
 {
 	char *path = path_of(name);
-	json_t *account;
-	int r = client_get_json(cli, path, &account);
+	struct client_answer account;
+	int r = client_get(cli, path, "application/json", NULL, &account);
 
-	if (r == CLI_OK) {
-		r = send(cli, "PATCH", path,
-			 json_string_value(json_object_get(account, "@odata.etag")), body);
-		json_decref(account);
-	} else {
+	if (r == CLI_OK)
+		r = send(cli, "PATCH", path, account.etag, body);
+	else
 		json_decref(body);
-	}
+	client_answer_fini(&account);
 	free(path);
 	return r;
 }

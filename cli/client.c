@@ -39,6 +39,7 @@ static size_t on_header(char *data, size_t size, size_t n, void *ctx)
 
 	take_header(line, STR("X-Auth-Token:"), &answer->token);
 	take_header(line, STR("Location:"), &answer->location);
+	take_header(line, STR("ETag:"), &answer->etag);
 	if (line.len < 5 || !str_eq_nocase((struct str){ line.p, 5 }, STR("link:")) ||
 	    str_find(line, STR("rel=\"next\"")) == line.len)
 		return size * n;
@@ -241,7 +242,8 @@ void client_answer_fini(struct client_answer *answer)
 		secrets_wipe(answer->token, strlen(answer->token));
 	free(answer->token);
 	free(answer->location);
-	answer->next = answer->token = answer->location = NULL;
+	free(answer->etag);
+	answer->next = answer->token = answer->location = answer->etag = NULL;
 }
 
 char *client_escape(const char *text)

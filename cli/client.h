@@ -14,7 +14,7 @@ struct client_answer {
 	long status;
 	struct strbuf body;
 	char *next; /* path of Link rel="next", new, or NULL */
-	char *token, *location; /* X-Auth-Token, Location: the same */
+	char *token, *location, *etag; /* X-Auth-Token, Location, ETag: the same */
 };
 
 /* GET `path` of the service, logged in. 0, or an exit status with words on stderr; an HTTP status

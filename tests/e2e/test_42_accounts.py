@@ -18,6 +18,8 @@ ACCOUNTS = f"{SERVICE}/Accounts"
 TOKENS = f"{SERVICE}/Oem/Rfeventd/Tokens"
 SESSIONS = "/redfish/v1/SessionService/Sessions"
 AUDIT = "/redfish/v1/Managers/rfeventd/LogServices/Audit/Entries"
+STORAGE = "/redfish/v1/Managers/rfeventd/Oem/Rfeventd/Storage"
+QUARANTINE = "/redfish/v1/Managers/rfeventd/Oem/Rfeventd/Quarantine"
 REGISTRIES = "/redfish/v1/Registries"
 SOURCES = "/redfish/v1/AggregationService/AggregationSources"
 PASSWORD = "a long enough passphrase"
@@ -42,9 +44,9 @@ def ask(service, token, method, path, **options):
     return service.ask(method, path, auth=None, headers=headers, **options)
 
 
-def patch(service, path, body, **options):
-    etag = service.get(path).headers["ETag"]
-    return service.ask("PATCH", path, json=body, headers={"If-Match": etag}, **options)
+def patch(service, path, body, language="en", **options):
+    headers = {"If-Match": service.get(path).headers["ETag"], "Accept-Language": language}
+    return service.ask("PATCH", path, json=body, headers=headers, **options)
 
 
 def answers(service, path="/-/healthy", **options):
@@ -108,6 +110,9 @@ MATRIX = [
     ("PATCH", "/redfish/v1/SessionService", {"Nonsense": 1}, ADMINISTRATOR),
     ("GET", SESSIONS, None, READ_ONLY),
     ("DELETE", f"{SESSIONS}/none", None, READ_ONLY),
+    ("GET", STORAGE, None, READ_ONLY),
+    ("GET", QUARANTINE, None, READ_ONLY),
+    ("POST", f"{QUARANTINE}/x/Actions/Oem/Rfeventd.Retry", {}, OPERATOR),
     ("GET", AUDIT.removesuffix("/Entries"), None, ADMINISTRATOR),
     ("GET", AUDIT, None, ADMINISTRATOR),
     ("GET", f"{AUDIT}/1", None, ADMINISTRATOR),
@@ -134,6 +139,49 @@ def test_who_may_what(shared_service, people, method, path, body, least):
         answer = ask(shared_service, token, method, path, json=body)
         assert answer.status_code != 401
         assert (answer.status_code == 403) == (role < least), (ROLES[role], answer.text)
+
+
+def test_what_is_expanded_is_what_one_may_read(shared_service, people):
+    for role, token in enumerate(people):
+        accounts = ask(shared_service, token, "GET", f"{ACCOUNTS}?$expand=.").json()["Members"]
+        names = {account["UserName"] for account in accounts}
+        assert f"matrix-{ROLES[role]}" in names
+        assert ("admin" in names) == (role == ADMINISTRATOR)
+        logs = ask(shared_service, token, "GET", "/redfish/v1/Managers/rfeventd/LogServices?$expand=.")
+        shown = {log["@odata.id"]: log.get("Id") for log in logs.json()["Members"]}
+        assert shown[AUDIT.removesuffix("/Entries")] == ("Audit" if role == ADMINISTRATOR else None)
+        sessions = ask(shared_service, token, "GET", f"{SESSIONS}?$expand=.").json()["Members"]
+        owners = {session["UserName"] for session in sessions}
+        assert owners >= {f"matrix-{name}" for name in ROLES} if role == ADMINISTRATOR else \
+            owners == {f"matrix-{ROLES[role]}"}
+
+
+def test_a_name_with_an_at_sign_is_found_encoded_and_not(shared_service):
+    assert add(shared_service, "ops@example.com").headers["Location"] == f"{ACCOUNTS}/ops@example.com"
+    for path in (f"{ACCOUNTS}/ops@example.com", f"{ACCOUNTS}/ops%40example.com"):
+        assert shared_service.get(path).json()["UserName"] == "ops@example.com"
+    assert patch(shared_service, f"{ACCOUNTS}/ops%40example.com", {"Enabled": False}).status_code == 200
+    assert shared_service.get(f"{ACCOUNTS}/ops@example.com").json()["Enabled"] is False
+    assert shared_service.ask("DELETE", f"{ACCOUNTS}/ops%40example.com").status_code == 204
+
+
+def test_what_is_wrong_is_told_in_the_callers_language_and_no_password_with_it(shared_service):
+    answer = shared_service.ask("POST", ACCOUNTS, headers={"Accept-Language": "de"},
+                                json={"UserName": "x/y", "Password": "too short", "RoleId": "King"})
+    infos = answer.json()["error"]["@Message.ExtendedInfo"]
+    assert answer.status_code == 400
+    assert {(info["MessageId"].rsplit(".", 1)[1], info["RelatedProperties"][0]) for info in infos} == {
+        ("PropertyValueFormatError", "/UserName"), ("PasswordIncorrectLength", "/Password"),
+        ("PropertyValueNotInList", "/RoleId")}
+    assert "Passwort" in answer.text and "too short" not in answer.text
+    path = add(shared_service, "told").headers["Location"]
+    english, german = (patch(shared_service, path, {"Enabled": True, "Nonsense": 1}, language=language)
+                       .json()["Nonsense@Message.ExtendedInfo"][0] for language in ("en", "de"))
+    assert english["MessageArgs"] == ["Nonsense"] and english["MessageId"] == german["MessageId"]
+    assert english["Message"] != german["Message"]
+    changed = patch(shared_service, path, {"Enabled": True})
+    assert changed.headers["ETag"] == shared_service.get(path).headers["ETag"]
+    assert changed.json() == shared_service.get(path).json()
 
 
 def test_the_ways_in_are_equal(shared_service, people):
