@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-#define LINE_MAX_BYTES	   (16 * AUDIT_MAX_TEXT_BYTES)
+#define LINE_MAX_BYTES     (16 * AUDIT_MAX_TEXT_BYTES)
 #define REWRITE_MIN_BYTES  (1u << 20) /* of a file that is mostly records the database has */
 #define COUNTED_MESSAGE_ID "Rfeventd.1.0.LoginsNotRecorded"
 
@@ -26,7 +25,7 @@ struct audit {
 	int fd;
 	void (*woken)(void *ctx);
 	void *ctx;
-	pthread_mutex_t sync; /* first of the two: the file is synced, or exchanged */
+	pthread_mutex_t sync;  /* first of the two: the file is synced, or exchanged */
 	pthread_mutex_t mutex; /* all below */
 	size_t file_bytes, pending_bytes;
 	struct audit_record *first, *last;
@@ -74,18 +73,13 @@ static void forget_args(struct audit_record *record)
 	record->n_args = 0;
 }
 
-void audit_record_say(struct audit_record *record, const char *message_id, ...)
+void audit_record_say(struct audit_record *record, const char *message_id, const char *const *args)
 {
-	const char *arg;
-	va_list args;
-
 	free(record->message_id);
 	record->message_id = xstrdup(message_id);
 	forget_args(record);
-	va_start(args, message_id);
-	while ((arg = va_arg(args, const char *)) && record->n_args < AUDIT_MAX_ARGS)
-		record->args[record->n_args++] = clean(str_of(arg));
-	va_end(args);
+	for (; record->n_args < AUDIT_MAX_ARGS && args[record->n_args]; record->n_args++)
+		record->args[record->n_args] = clean(str_of(args[record->n_args]));
 }
 
 void audit_record_free(struct audit_record *record)
@@ -226,7 +220,8 @@ static int write_line(struct audit *audit, const struct audit_record *record, si
 /* --- opening -------------------------------------------------------------------------------------
  */
 
-/* A later line of a record replaces the earlier one, which is not far: so many are under way at most. */
+/* A later line of a record replaces the earlier one, which is not far: so many are under way at
+ * most. */
 static void replace_earlier(struct audit *audit, struct uuid id)
 {
 	struct audit_record *old = audit->last;
@@ -271,13 +266,13 @@ static int rewrite(struct audit *audit, struct err *err)
 	strbuf_init(&text, 2 * AUDIT_MAX_FILE_BYTES);
 	for (const struct audit_record *record = audit->first; record; record = record->next)
 		put_line(&text, record);
-	r = text.failed ? err_set(err, -EFBIG, "the audit queue is too long") :
-			  file_replace(audit->path, strbuf_str(&text), 0600, err);
+	r = text.failed ? err_set(err, -EFBIG, "the audit queue is too long")
+			: file_replace(audit->path, strbuf_str(&text), 0600, err);
 	if (r == 0) {
 		fd = open(audit->path, O_WRONLY | O_CLOEXEC);
 		r = fd < 0 ? err_set(err, -errno, "cannot open '%s': %s", audit->path,
-				     strerror(errno)) :
-			     0;
+				     strerror(errno))
+			   : 0;
 	}
 	if (r == 0) {
 		if (audit->fd >= 0)
@@ -425,7 +420,7 @@ static void tell_counted(struct audit *audit, uint64_t n_counted)
 	char number[24];
 
 	snprintf(number, sizeof(number), "%llu", (unsigned long long)n_counted);
-	audit_record_say(record, COUNTED_MESSAGE_ID, number, NULL);
+	audit_record_say(record, COUNTED_MESSAGE_ID, AUDIT_ARGS(number));
 	record->status = AUDIT_UNKNOWN;
 	audit_add(audit, record);
 }

@@ -2,8 +2,9 @@
  *
  * A change is noted durably before it is begun (audit_begin) and told how it ended (audit_end), so
  * that a service that dies in between leaves a record that says so. A login is noted when it was
- * decided (audit_add). The file is bounded: when it is full changes cannot begin; logins are counted.
- * Never a password or a token. Thread: any; begin and add sync a file and belong on a work pool.
+ * decided (audit_add). The file is bounded: when it is full changes cannot begin; logins are
+ * counted. Never a password or a token. Thread: any; begin and add sync a file and belong on a work
+ * pool.
  */
 #ifndef ACCOUNTS_AUDIT_H
 #define ACCOUNTS_AUDIT_H
@@ -26,7 +27,7 @@ struct audit_record {
 	int64_t time_us;
 	/* texts: new; UTF-8 */
 	char *account, *way, *address, *method, *uri; /* account "" when it is none */
-	int status;				      /* of the HTTP answer */
+	int status;                                   /* of the HTTP answer */
 	char *message_id;
 	char *args[AUDIT_MAX_ARGS];
 	size_t n_args;
@@ -43,9 +44,9 @@ void audit_close(struct audit *audit); /* NULL is allowed */
 /* A record of now. Texts are copied, cut and made UTF-8. */
 struct audit_record *audit_record_new(struct str account, const char *way, struct str address,
 				      struct str method, struct str uri);
-/* What it means: of `message_id`'s arguments, ended by NULL. */
-void audit_record_say(struct audit_record *record, const char *message_id, ...)
-	__attribute__((sentinel));
+#define AUDIT_ARGS(...) ((const char *const[AUDIT_MAX_ARGS + 1]){ __VA_ARGS__ })
+/* What it means: a message and its arguments, AUDIT_ARGS(…), which are copied. */
+void audit_record_say(struct audit_record *record, const char *message_id, const char *const *args);
 void audit_record_free(struct audit_record *record); /* NULL is allowed */
 
 /* 0, and `record` belongs to the audit but is ended by audit_end(); -ENOSPC and it is

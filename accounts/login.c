@@ -17,8 +17,8 @@
 #include "base/mem.h"
 #include "base/secrets.h"
 
-#define REMEMBER_US	 (300 * CLOCK_US_PER_S)
-#define NICENESS	 10 /* a flood of guesses must not take the machine from deliveries */
+#define REMEMBER_US      (300 * CLOCK_US_PER_S)
+#define NICENESS         10 /* a flood of guesses must not take the machine from deliveries */
 #define DIGEST_MAX_BYTES 2048
 
 struct remembered {
@@ -30,8 +30,8 @@ struct logins {
 	struct accounts *accounts;
 	struct work_pool *pool;
 	atomic_bool stopping;
-	char *nobody; /* a hash that no password has, for names that are none */
-	pthread_mutex_t mutex; /* the two below */
+	char *nobody;              /* a hash that no password has, for names that are none */
+	pthread_mutex_t mutex;     /* the two below */
 	uint8_t key[SHA256_BYTES]; /* random per process */
 	struct remembered remembered[REMEMBERED_MAX];
 };
@@ -182,8 +182,8 @@ static struct audit_record *record_of(const struct login *login)
 
 	account_set_unref(set);
 	record->status = 401;
-	audit_record_say(record, "AccountSecurity.1.0.InvalidCredentials", login->address, "HTTPS",
-			 NULL);
+	audit_record_say(record, "AccountSecurity.1.0.InvalidCredentials",
+			 AUDIT_ARGS(login->address, "HTTPS"));
 	return record;
 }
 
@@ -194,7 +194,8 @@ static void tell_held_back(const struct login *login, int wait_s)
 
 	snprintf(seconds, sizeof(seconds), "%d", wait_s);
 	record->status = 429;
-	audit_record_say(record, "Rfeventd.1.0.AddressHeldBack", login->address, seconds, NULL);
+	audit_record_say(record, "Rfeventd.1.0.AddressHeldBack",
+			 AUDIT_ARGS(login->address, seconds));
 	audit_add(accounts_audit(login->logins->accounts), record);
 }
 
@@ -233,7 +234,8 @@ static void wrong(struct login *login, const struct account *account, bool locke
 	/* What is locked is counted for the address alone: a lock does not grow by itself. */
 	if (guesses_wrong(accounts_guesses(accounts), account && !locked ? account->name : STR(""),
 			  str_of(login->address), policy, clock_monotonic_us(), &stranger))
-		audit_record_say(record, "AccountSecurity.1.0.AccountLocked", login->user, NULL);
+		audit_record_say(record, "AccountSecurity.1.0.AccountLocked",
+				 AUDIT_ARGS(login->user));
 	if (stranger)
 		accounts_count(accounts, account->name, 1);
 	audit_add(accounts_audit(accounts), record);
@@ -250,11 +252,12 @@ static void right(struct login *login, const struct account *account)
 	if (guesses_right(accounts_guesses(accounts), account->name, str_of(login->address),
 			  clock_monotonic_us()))
 		accounts_count(accounts, account->name, 0);
-	digest_of(login->logins, account, (struct str){ login->password, login->password_len }, digest);
+	digest_of(login->logins, account, (struct str){ login->password, login->password_len },
+		  digest);
 	remember(login->logins, digest);
 	record->status = 200;
-	audit_record_say(record, "AccountSecurity.1.0.SuccessfulLogin", login->user, login->address,
-			 "HTTPS", NULL);
+	audit_record_say(record, "AccountSecurity.1.0.SuccessfulLogin",
+			 AUDIT_ARGS(login->user, login->address, "HTTPS"));
 	audit_add(accounts_audit(accounts), record);
 }
 

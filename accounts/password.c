@@ -11,6 +11,7 @@
 #include "base/secrets.h"
 
 #if !CRYPT_GENSALT_IMPLEMENTS_DEFAULT_PREFIX
+/* cppcheck-suppress preprocessorErrorDirective */
 #error "crypt_gensalt() does not choose the strongest method: libxcrypt is needed (libcrypt-dev)"
 #endif
 

@@ -15,10 +15,10 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-#define MAX_THRESHOLD	    1000
-#define MAX_LOCKOUT_S	    (7 * 86400)
-#define MIN_PASSWORD_LEAST  8 /* below it a hash that leaked is soon guessed */
-#define MIN_PASSWORD_MOST   64
+#define MAX_THRESHOLD      1000
+#define MAX_LOCKOUT_S      (7 * 86400)
+#define MIN_PASSWORD_LEAST 8 /* below it a hash that leaked is soon guessed */
+#define MIN_PASSWORD_MOST  64
 
 /* A rule as a property, and its place in struct account_policy. */
 struct rule {
@@ -134,9 +134,9 @@ static void run_ruling(struct query_job *query, struct db *db, const char *why)
 	int r;
 
 	if (!db) {
-		ruling->result = err_set(&ruling->err, -ENOTCONN,
-					 "The rules cannot be changed while the database is away: %s.",
-					 why);
+		ruling->result =
+			err_set(&ruling->err, -ENOTCONN,
+				"The rules cannot be changed while the database is away: %s.", why);
 		return;
 	}
 	r = account_store_set_policy(db, &ruling->policy, ruling->version, &ruling->err);
@@ -224,9 +224,11 @@ static bool begin_ruling(struct api *api, struct ruling *ruling)
 
 static bool read_ruling(struct ruling *ruling, json_t *body, const struct rule *rules)
 {
-	static const char *const read_only[] = { "Id",	     "Name",		  "Accounts",
-						 "Roles",    "Sessions",	  "ServiceEnabled",
-						 "Status",   "MaxPasswordLength", NULL };
+	static const char *const read_only[] = { "Id",       "Name",
+						 "Accounts", "Roles",
+						 "Sessions", "ServiceEnabled",
+						 "Status",   "MaxPasswordLength",
+						 NULL };
 	const char *known[8] = { NULL };
 	struct properties properties;
 	bool ok;

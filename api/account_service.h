@@ -10,12 +10,12 @@
 #include "api/resources.h"
 
 #define ACCOUNT_SERVICE_PATH "/redfish/v1/AccountService"
-#define ACCOUNTS_PATH	     ACCOUNT_SERVICE_PATH "/Accounts"
-#define ROLES_PATH	     ACCOUNT_SERVICE_PATH "/Roles"
-#define TOKENS_PATH	     ACCOUNT_SERVICE_PATH "/Oem/Rfeventd/Tokens"
+#define ACCOUNTS_PATH        ACCOUNT_SERVICE_PATH "/Accounts"
+#define ROLES_PATH           ACCOUNT_SERVICE_PATH "/Roles"
+#define TOKENS_PATH          ACCOUNT_SERVICE_PATH "/Oem/Rfeventd/Tokens"
 #define SESSION_SERVICE_PATH "/redfish/v1/SessionService"
-#define SESSIONS_PATH	     SESSION_SERVICE_PATH "/Sessions"
-#define AUDIT_PATH	     "/redfish/v1/Managers/rfeventd/LogServices/Audit"
+#define SESSIONS_PATH        SESSION_SERVICE_PATH "/Sessions"
+#define AUDIT_PATH           "/redfish/v1/Managers/rfeventd/LogServices/Audit"
 #define AUDIT_ENTRIES_PATH   AUDIT_PATH "/Entries"
 
 /* account_service.c */

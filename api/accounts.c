@@ -35,10 +35,10 @@ static void put_account(struct api *api, const struct account *account, struct s
 	json_t *json = json_pack(
 		"{s:s,s:s,s:s%,s:s,s:s%,s:n,s:s,s:b,s:b,s:b,s:[s],s:{s:{s:s}}}", "@odata.id", path,
 		"@odata.type", "#ManagerAccount.v1_14_1.ManagerAccount", "Id", account->name.p,
-		account->name.len, "Name", "Account", "UserName", account->name.p, account->name.len,
-		"Password", "RoleId", role_name(account->role), "Enabled", (int)account->enabled,
-		"Locked", (int)locked, "PasswordChangeRequired", 0, "AccountTypes", "Redfish", "Links",
-		"Role", "@odata.id", role);
+		account->name.len, "Name", "Account", "UserName", account->name.p,
+		account->name.len, "Password", "RoleId", role_name(account->role), "Enabled",
+		(int)account->enabled, "Locked", (int)locked, "PasswordChangeRequired", 0,
+		"AccountTypes", "Redfish", "Links", "Role", "@odata.id", role);
 
 	free(path);
 	free(role);
@@ -158,9 +158,9 @@ static void run_change(struct query_job *query, struct db *db, const char *why)
 	int r = 0;
 
 	if (!db) {
-		changing->result = err_set(&changing->err, -ENOTCONN,
-					   "Accounts cannot be changed while the database is away: %s.",
-					   why);
+		changing->result =
+			err_set(&changing->err, -ENOTCONN,
+				"Accounts cannot be changed while the database is away: %s.", why);
 		return;
 	}
 	if (password.len > 0)
@@ -181,21 +181,22 @@ static void say(const struct changing *changing)
 	const char *name = changing->name;
 
 	if (changing->kind == ADD)
-		visit_say(request, "AccountSecurity.1.0.AccountCreated", name, NULL);
+		visit_say(request, "AccountSecurity.1.0.AccountCreated", AUDIT_ARGS(name));
 	else if (changing->kind == REMOVE)
-		visit_say(request, "AccountSecurity.1.0.AccountRemoved", name, NULL);
+		visit_say(request, "AccountSecurity.1.0.AccountRemoved", AUDIT_ARGS(name));
 	else if (change->role >= 0)
-		visit_say(request, "AccountSecurity.1.0.ManagerAccountRoleChanged", name,
-			  role_name(changing->role_before), role_name((enum role)change->role), NULL);
+		visit_say(request, "AccountSecurity.1.0.ManagerAccountRoleChanged",
+			  AUDIT_ARGS(name, role_name(changing->role_before),
+				     role_name((enum role)change->role)));
 	else if (changing->password_len > 0)
-		visit_say(request, "AccountSecurity.1.0.PasswordModified", name, NULL);
+		visit_say(request, "AccountSecurity.1.0.PasswordModified", AUDIT_ARGS(name));
 	else if (change->enabled >= 0)
 		visit_say(request,
-			  change->enabled ? "AccountSecurity.1.0.AccountEnabled" :
-					    "AccountSecurity.1.0.AccountDisabled",
-			  name, NULL);
+			  change->enabled ? "AccountSecurity.1.0.AccountEnabled"
+					  : "AccountSecurity.1.0.AccountDisabled",
+			  AUDIT_ARGS(name));
 	else if (change->unlock)
-		visit_say(request, "AccountSecurity.1.0.AccountUnlocked", name, NULL);
+		visit_say(request, "AccountSecurity.1.0.AccountUnlocked", AUDIT_ARGS(name));
 }
 
 static void answer_made(struct api *api, struct changing *changing)
@@ -242,10 +243,10 @@ static void answer_change(struct api *api, struct api_job *job)
 	struct changing *changing = CONTAINER_OF(job, struct changing, job);
 
 	if (changing->result == -EEXIST) {
-		reply_error(job->request, 409, "ResourceAlreadyExists",
-			    .args = { STR("ManagerAccount"), STR("UserName"),
-				      str_of(changing->name) },
-			    .property = "/UserName");
+		reply_error(
+			job->request, 409, "ResourceAlreadyExists",
+			.args = { STR("ManagerAccount"), STR("UserName"), str_of(changing->name) },
+			.property = "/UserName");
 	} else if (changing->result < 0) {
 		reply_unchanged(job->request, changing->result, &changing->err);
 	} else {
@@ -308,8 +309,7 @@ static size_t count_characters(struct str text)
 }
 
 /* A new password, when there is one and nothing is wrong with it. */
-static void take_password(struct api *api, struct properties *properties,
-			  struct changing *changing)
+static void take_password(struct api *api, struct properties *properties, struct changing *changing)
 {
 	const json_t *value = json_object_get(properties->body, "Password");
 	struct str password = { json_string_value(value), json_string_length(value) };
@@ -419,7 +419,7 @@ static void read_switches(struct properties *properties, struct changing *changi
 static bool read_patch(struct api *api, json_t *body, struct changing *changing)
 {
 	static const char *const known[] = { "Password", "RoleId", "Enabled", "Locked", NULL };
-	static const char *const read_only[] = { "Id",	 "Name",	   "UserName",
+	static const char *const read_only[] = { "Id",    "Name",         "UserName",
 						 "Links", "AccountTypes", "PasswordChangeRequired",
 						 NULL };
 	struct properties properties;

@@ -36,9 +36,9 @@ struct api_config {
 	struct query_pool *pool;   /* reads */
 	struct query_pool *writes; /* on the server that takes them */
 	struct registry_fetcher *fetcher;
-	const char *data_dir;	/* of the private PostgreSQL; NULL: an external one */
+	const char *data_dir;   /* of the private PostgreSQL; NULL: an external one */
 	int64_t keep_events_us; /* storage.retention.events, to be told */
-	prepare_fn *prepare;	/* decode and resolve, for what is tried again */
+	prepare_fn *prepare;    /* decode and resolve, for what is tried again */
 	void *prepare_ctx;
 	const char *registry_mirror; /* folder of the registries kept in the database */
 	bool (*is_ready)(void *ctx); /* log reachable: /-/ready */

@@ -21,8 +21,8 @@ struct api {
 	struct http_shared *shared;
 	struct http_server *server;
 	struct auth auth;
-	struct work_pool *noting; /* syncs the Audit log's queue */
-	size_t n_looking;         /* for sessions of other replicas */
+	struct work_pool *noting;   /* syncs the Audit log's queue */
+	size_t n_looking;           /* for sessions of other replicas */
 	const struct identity *who; /* whose request is being served; NULL: nobody's, or none is */
 	struct websocket *websocket;
 	struct words *words;

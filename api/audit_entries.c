@@ -72,9 +72,9 @@ static void as_event(const struct audit_entry *record, const json_t *json, struc
 static const char *severity_of(int64_t status)
 {
 	return status == AUDIT_UNKNOWN || status == 401 || status == 403 || status == 429 ||
-			       status >= 500 ?
-		       "Warning" :
-		       "OK";
+			       status >= 500
+		       ? "Warning"
+		       : "OK";
 }
 
 /* Facts that are not there are left out. */
@@ -94,8 +94,8 @@ static json_t *encode_oem(const struct audit_entry *record)
 	put_fact(oem, "Authentication", record->way);
 	/* 0: the service ended before it answered. */
 	json_object_set_new(oem, "Status",
-			    record->status == AUDIT_UNKNOWN ? json_null() :
-							      json_integer(record->status));
+			    record->status == AUDIT_UNKNOWN ? json_null()
+							    : json_integer(record->status));
 	return json_pack("{s:o}", "Rfeventd", oem);
 }
 
@@ -124,12 +124,12 @@ static json_t *encode(struct api *api, const struct audit_entry *record, const c
 	as_event(record, args, texts, &entry);
 	wording = words_of(api->words, &entry, language);
 	json = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:s%,s:s%,s:o,s:s,s:o}", "@odata.id", path,
-			 "@odata.type", "#LogEntry.v1_21_0.LogEntry", "Id", id, "Name", "Audit entry",
-			 "EntryType", "Event", "Severity", severity_of(record->status), "Created",
-			 resource_time(record->time_us), "Message", wording.message.p,
-			 wording.message.len, "MessageId", record->message_id.p,
-			 record->message_id.len, "MessageArgs", args, "OriginatorType", "Client",
-			 "Oem", encode_oem(record));
+			 "@odata.type", "#LogEntry.v1_21_0.LogEntry", "Id", id, "Name",
+			 "Audit entry", "EntryType", "Event", "Severity",
+			 severity_of(record->status), "Created", resource_time(record->time_us),
+			 "Message", wording.message.p, wording.message.len, "MessageId",
+			 record->message_id.p, record->message_id.len, "MessageArgs", args,
+			 "OriginatorType", "Client", "Oem", encode_oem(record));
 	put_fact(json, "Username", record->account);
 	put_origin(json, record->address);
 	put_fact(json, "Resolution", wording.resolution);
@@ -147,8 +147,8 @@ static void run_reading(struct query_job *query, struct db *db, const char *why)
 
 	reading->result =
 		db ? audit_store_read(db, &reading->query, &reading->rows,
-				      reading->is_one ? NULL : &reading->count, &reading->err) :
-		     err_set(&reading->err, -ENOTCONN,
+				      reading->is_one ? NULL : &reading->count, &reading->err)
+		   : err_set(&reading->err, -ENOTCONN,
 			     "The Audit log cannot be read while the database is away: %s. It is "
 			     "written on.",
 			     why);
@@ -220,8 +220,8 @@ static struct reading *reading_new(struct api *api, const struct target *target)
 	reading->job = (struct api_job){ .query = { .run = run_reading, .ctx = reading },
 					 .answer = answer_reading,
 					 .request = target->request };
-	reading->language = words_language(
-		api->words, http_request_header(target->request, "Accept-Language"));
+	reading->language =
+		words_language(api->words, http_request_header(target->request, "Accept-Language"));
 	return reading;
 }
 

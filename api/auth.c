@@ -69,7 +69,8 @@ static void fill(struct identity *out, struct str user, enum role role, const ch
 bool auth_session(const struct auth *auth, const struct session *session, struct identity *out)
 {
 	struct account_set *set = accounts_get(auth->accounts);
-	const struct account *account = set ? account_set_find(set, str_of(session->account)) : NULL;
+	const struct account *account =
+		set ? account_set_find(set, str_of(session->account)) : NULL;
 	bool ok = account && account->enabled;
 
 	if (ok) {

@@ -36,9 +36,9 @@ void reply_empty(struct http_request *request); /* 204 */
 struct fault {
 	const char *key;                 /* "PropertyUnknown" */
 	struct str args[REPLY_MAX_ARGS]; /* up to the first with p NULL */
-	const char *property;   /* JSON pointer to what is wrong: "/UserName"; NULL: none */
-	const char *resolution; /* says more than the registry's (DSP0268 allows it); NULL: that */
-	const char *allow;      /* with 405; NULL: what the resource's row says */
+	const char *property;    /* JSON pointer to what is wrong: "/UserName"; NULL: none */
+	const char *resolution;  /* says more than the registry's (DSP0268 allows it); NULL: that */
+	const char *allow;       /* with 405; NULL: what the resource's row says */
 	const char *retry_after; /* with 429 and 503, seconds; NULL: API_RETRY_AFTER_TEXT */
 };
 /* 401 gets its WWW-Authenticate, 429 and 503 their Retry-After, 405 its Allow. */

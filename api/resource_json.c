@@ -64,10 +64,14 @@ void reply_unchanged(struct http_request *request, int r, const struct err *err)
 		{ -EPERM, 409, { .key = "AccessForbidden" } },
 		{ -E2BIG, 400, { .key = "CreateLimitReachedForResource" } },
 		{ -EINVAL, 400, { .key = "GeneralError" } },
-		{ -ENOTCONN, 503,
-		  { .key = "ServiceTemporarilyUnavailable", .args = { STR(API_RETRY_AFTER_TEXT) } } },
-		{ -EAGAIN, 503,
-		  { .key = "ServiceTemporarilyUnavailable", .args = { STR(API_RETRY_AFTER_TEXT) } } },
+		{ -ENOTCONN,
+		  503,
+		  { .key = "ServiceTemporarilyUnavailable",
+		    .args = { STR(API_RETRY_AFTER_TEXT) } } },
+		{ -EAGAIN,
+		  503,
+		  { .key = "ServiceTemporarilyUnavailable",
+		    .args = { STR(API_RETRY_AFTER_TEXT) } } },
 	};
 
 	if (r == -ENOENT) {

@@ -14,8 +14,8 @@ struct http_request;
 
 /* The text of `json`, which is taken; its members in their order. */
 void resource_put_json(struct strbuf *out, json_t *json);
-json_t *resource_link(const char *path);  /* {"@odata.id": path} */
-json_t *resource_time(int64_t time_us); /* as Redfish's dateTime */
+json_t *resource_link(const char *path); /* {"@odata.id": path} */
+json_t *resource_time(int64_t time_us);  /* as Redfish's dateTime */
 
 /* A collection's body: begin, each member's id, end. `type` without a version. */
 struct members {

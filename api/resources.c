@@ -9,10 +9,10 @@
 #include "base/mem.h"
 #include "registries/limits.h"
 
-#define READ(fn)      .get = { ACCESS_READ, fn }
-#define OPEN(fn)      .get = { ACCESS_OPEN, fn }
-#define SELF(fn)      .get = { ACCESS_SELF, fn }
-#define SOURCES_PATH  "/redfish/v1/AggregationService/AggregationSources"
+#define READ(fn)     .get = { ACCESS_READ, fn }
+#define OPEN(fn)     .get = { ACCESS_OPEN, fn }
+#define SELF(fn)     .get = { ACCESS_SELF, fn }
+#define SOURCES_PATH "/redfish/v1/AggregationService/AggregationSources"
 
 /* Of two rows that fit a path the first one counts: words before "{…}". */
 static const struct resource resources[] = {

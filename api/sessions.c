@@ -24,8 +24,8 @@ static void put_session(const struct session *session, struct strbuf *out)
 {
 	char *path = xasprintf(SESSIONS_PATH "/%s", session->id);
 	json_t *json = json_pack("{s:s,s:s,s:s,s:s,s:s,s:n,s:s,s:o,s:s}", "@odata.id", path,
-				 "@odata.type", "#Session.v1_8_0.Session", "Id", session->id, "Name",
-				 "Session", "UserName", session->account, "Password",
+				 "@odata.type", "#Session.v1_8_0.Session", "Id", session->id,
+				 "Name", "Session", "UserName", session->account, "Password",
 				 "ClientOriginIPAddress", session->address, "CreatedTime",
 				 resource_time(session->created_us), "SessionType", "Redfish");
 
@@ -93,9 +93,8 @@ static void open_it(struct api *api, struct opening *opening)
 		opening_free(opening);
 		return;
 	}
-	opening->job.query = (struct query_job){ .run = run_store,
-						 .ctx = opening,
-						 .reply_to = api->answers };
+	opening->job.query =
+		(struct query_job){ .run = run_store, .ctx = opening, .reply_to = api->answers };
 	opening->job.answer = answer_opened;
 	if (query_pool_submit(api->config.writes, &opening->job.query) == 0)
 		api->n_jobs++;
@@ -220,7 +219,8 @@ static void run_remove(struct query_job *query, struct db *db, const char *why)
 	struct closing *closing = query->ctx;
 	struct err err;
 
-	closing->result = db ? session_store_remove(db, str_of(closing->session.id), &err) : -ENOTCONN;
+	closing->result =
+		db ? session_store_remove(db, str_of(closing->session.id), &err) : -ENOTCONN;
 }
 
 static void answer_closed(struct api *api, struct api_job *job)
@@ -228,8 +228,8 @@ static void answer_closed(struct api *api, struct api_job *job)
 	struct closing *closing = CONTAINER_OF(job, struct closing, job);
 
 	/* Without a database it ends here at once, and elsewhere when it times out there. */
-	visit_say(job->request, "Rfeventd.1.0.UserLoggedOut", closing->session.account,
-		  closing->session.address, NULL);
+	visit_say(job->request, "Rfeventd.1.0.UserLoggedOut",
+		  AUDIT_ARGS(closing->session.account, closing->session.address));
 	reply_empty(job->request);
 	free(closing);
 }
@@ -238,11 +238,11 @@ void session_remove(struct api *api, const struct target *target)
 {
 	struct closing *closing = xcalloc(1, sizeof(*closing));
 
-	closing->job = (struct api_job){ .query = { .run = run_remove,
-						    .ctx = closing,
-						    .reply_to = api->answers },
-					 .answer = answer_closed,
-					 .request = target->request };
+	closing->job = (struct api_job){
+		.query = { .run = run_remove, .ctx = closing, .reply_to = api->answers },
+		.answer = answer_closed,
+		.request = target->request
+	};
 	if (!find(api, target, &closing->session)) {
 		reply_missing(target->request);
 		free(closing);

@@ -18,24 +18,24 @@
 #include "base/secrets.h"
 #include "http/server.h"
 
-#define DAY_US		 (86400 * CLOCK_US_PER_S)
-#define USED_GRAIN_US	 (60 * CLOCK_US_PER_S)
+#define DAY_US        (86400 * CLOCK_US_PER_S)
+#define USED_GRAIN_US (60 * CLOCK_US_PER_S)
 
 static json_t *encode(struct api *api, const struct api_token *token)
 {
 	char *path = xasprintf(TOKENS_PATH "/%.*s", STR_ARG(token->id));
 	int64_t used_us = accounts_token_last_used(api->config.accounts, token->id);
-	json_t *json = json_pack("{s:s,s:s,s:s%,s:s%,s:s%,s:s,s:o,s:o}", "@odata.id", path,
-				 "@odata.type", "#RfeventdToken.v1_0_0.RfeventdToken", "Id",
-				 token->id.p, token->id.len, "Name", token->name.p, token->name.len,
-				 "UserName", token->account.p, token->account.len, "RoleId",
-				 role_name(token->role), "Created", resource_time(token->created_us),
-				 "Expires", resource_time(token->expires_us));
+	json_t *json = json_pack(
+		"{s:s,s:s,s:s%,s:s%,s:s%,s:s,s:o,s:o}", "@odata.id", path, "@odata.type",
+		"#RfeventdToken.v1_0_0.RfeventdToken", "Id", token->id.p, token->id.len, "Name",
+		token->name.p, token->name.len, "UserName", token->account.p, token->account.len,
+		"RoleId", role_name(token->role), "Created", resource_time(token->created_us),
+		"Expires", resource_time(token->expires_us));
 
 	used_us = used_us > token->used_us ? used_us : token->used_us;
 	json_object_set_new(json, "LastUsed",
-			    used_us > 0 ? resource_time(used_us - used_us % USED_GRAIN_US) :
-					  json_null());
+			    used_us > 0 ? resource_time(used_us - used_us % USED_GRAIN_US)
+					: json_null());
 	free(path);
 	return json;
 }
@@ -116,13 +116,13 @@ static void run_change(struct query_job *query, struct db *db, const char *why)
 	int r;
 
 	if (!db) {
-		tokening->result = err_set(&tokening->err, -ENOTCONN,
-					   "Tokens cannot be changed while the database is away: %s.",
-					   why);
+		tokening->result =
+			err_set(&tokening->err, -ENOTCONN,
+				"Tokens cannot be changed while the database is away: %s.", why);
 		return;
 	}
-	r = tokening->removes ? token_store_remove(db, token.id, &tokening->err) :
-				token_store_add(db, &token, &tokening->err);
+	r = tokening->removes ? token_store_remove(db, token.id, &tokening->err)
+			      : token_store_add(db, &token, &tokening->err);
 	if (r == 0)
 		r = accounts_refresh(tokening->accounts, db, &tokening->err);
 	tokening->result = r;
@@ -156,12 +156,12 @@ static void answer_change(struct api *api, struct api_job *job)
 	} else if (tokening->result < 0) {
 		reply_unchanged(job->request, tokening->result, &tokening->err);
 	} else if (tokening->removes) {
-		visit_say(job->request, "Rfeventd.1.0.TokenRevoked", tokening->name,
-			  tokening->account, NULL);
+		visit_say(job->request, "Rfeventd.1.0.TokenRevoked",
+			  AUDIT_ARGS(tokening->name, tokening->account));
 		reply_empty(job->request);
 	} else {
-		visit_say(job->request, "Rfeventd.1.0.TokenMade", tokening->name, tokening->account,
-			  role_name(tokening->role), NULL);
+		visit_say(job->request, "Rfeventd.1.0.TokenMade",
+			  AUDIT_ARGS(tokening->name, tokening->account, role_name(tokening->role)));
 		reply_made(api, tokening);
 	}
 	tokening_free(tokening);

@@ -1,7 +1,6 @@
 #include "api/visit.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,8 +131,8 @@ void visit_refuse(struct api *api, struct http_request *request, const struct id
 	visit->record = record_of(request, who);
 	visit->record->status = 403;
 	audit_record_say(visit->record, "AccountSecurity.1.0.InsufficientPrivilege",
-			 visit->record->address, "HTTPS", role_name(who->role), role_name(needed),
-			 NULL);
+			 AUDIT_ARGS(visit->record->address, "HTTPS", role_name(who->role),
+				    role_name(needed)));
 	if (submit_note(visit, note_refusal))
 		return;
 	audit_record_free(visit->record);
@@ -163,8 +162,9 @@ static void answer_noted(struct api *api, struct api_job *job)
 		visit_free(visit);
 		reply_error(request, 503, "ServiceTemporarilyUnavailable",
 			    .args = { STR(API_RETRY_AFTER_TEXT) },
-			    .resolution = "The change cannot be noted in the Audit log and was not made: "
-					  "the database is away and the queue for it is full.");
+			    .resolution =
+				    "The change cannot be noted in the Audit log and was not made: "
+				    "the database is away and the queue for it is full.");
 		return;
 	}
 	http_request_set_user(request, visit);
@@ -179,8 +179,8 @@ static void note_change(struct api *api, struct http_request *request,
 
 	visit->who = *who;
 	visit->record = record;
-	audit_record_say(record, NOTED_MESSAGE_ID, record->account, record->address, record->method,
-			 record->uri, NULL);
+	audit_record_say(record, NOTED_MESSAGE_ID,
+			 AUDIT_ARGS(record->account, record->address, record->method, record->uri));
 	if (submit_note(visit, begin_note))
 		return;
 	audit_record_free(record);
@@ -202,26 +202,15 @@ void visit_answered(struct api *api, struct http_request *request, int status)
 	visit_free(visit);
 }
 
-void visit_say(struct http_request *request, const char *message_id, ...)
+void visit_say(struct http_request *request, const char *message_id, const char *const *args)
 {
 	struct visit *visit = http_request_user(request);
-	const char *texts[AUDIT_MAX_ARGS + 1] = { NULL };
-	va_list args;
 
 	if (!visit)
 		return;
-	va_start(args, message_id);
-	for (size_t i = 0; i < AUDIT_MAX_ARGS; i++) {
-		texts[i] = va_arg(args, const char *);
-		if (!texts[i])
-			break;
-	}
-	va_end(args);
 	if (!visit->words)
-		visit->words =
-			audit_record_new(STR(""), "", STR(""), STR(""), STR(""));
-	audit_record_say(visit->words, message_id, texts[0], texts[1], texts[2], texts[3], texts[4],
-			 NULL);
+		visit->words = audit_record_new(STR(""), "", STR(""), STR(""), STR(""));
+	audit_record_say(visit->words, message_id, args);
 }
 
 /* --- whether they may ----------------------------------------------------------------------------
@@ -299,10 +288,9 @@ static void look_for_session(struct query_job *query, struct db *db, const char 
 	struct visit *visit = query->ctx;
 	struct err err;
 
-	visit->looking.result =
-		db ? session_store_find(db, str_of(visit->looking.sha256), &visit->looking.session,
-					&err) :
-		     -ENOTCONN;
+	visit->looking.result = db ? session_store_find(db, str_of(visit->looking.sha256),
+							&visit->looking.session, &err)
+				   : -ENOTCONN;
 }
 
 static void answer_looked(struct api *api, struct api_job *job)
@@ -366,8 +354,9 @@ void visit_refuse_login(struct http_request *request, enum login_answer answer)
 	if (answer == LOGIN_STOPPED)
 		reply_error(request, 503, "ServiceTemporarilyUnavailable",
 			    .args = { STR(API_RETRY_AFTER_TEXT) },
-			    .resolution = "Nobody can log in now: the accounts are not known yet, or "
-					  "the service ends.");
+			    .resolution =
+				    "Nobody can log in now: the accounts are not known yet, or "
+				    "the service ends.");
 	else
 		refuse_unknown(request);
 }

@@ -1,14 +1,15 @@
 /* Visit: a request on its way in: who it is, whether they may, and the note in the Audit log that a
  * change leaves. Only then it reaches its resource.
  *
- * What takes long happens elsewhere meanwhile: passwords on the login thread, looking for a session of
- * another replica on the query pool, syncing the note on the audit thread. API thread only.
+ * What takes long happens elsewhere meanwhile: passwords on the login thread, looking for a session
+ * of another replica on the query pool, syncing the note on the audit thread. API thread only.
  */
 #ifndef API_VISIT_H
 #define API_VISIT_H
 
 #include <stdbool.h>
 
+#include "accounts/audit.h"
 #include "accounts/login.h"
 #include "accounts/role.h"
 #include "api/resources.h"
@@ -30,10 +31,9 @@ bool visit_head(struct api *api, struct http_request *request, enum route_access
 void visit_enter(struct api *api, struct http_request *request, const struct visitor *visitor);
 /* A request is about to be answered: on_answer() of the engine. */
 void visit_answered(struct api *api, struct http_request *request, int status);
-/* What the change that `request` asks for is called in the Audit log: a MessageId and its arguments,
- * ended by NULL. */
-void visit_say(struct http_request *request, const char *message_id, ...)
-	__attribute__((sentinel));
+/* What the change that `request` asks for is called in the Audit log: a MessageId and
+ * AUDIT_ARGS(…). */
+void visit_say(struct http_request *request, const char *message_id, const char *const *args);
 /* Refuse what the resource finds the visitor may not; noted in the Audit log. */
 void visit_refuse(struct api *api, struct http_request *request, const struct identity *who,
 		  enum role needed);

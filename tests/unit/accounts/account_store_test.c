@@ -281,7 +281,7 @@ static void test_an_audit_record_is_there_once(void **state)
 	for (int i = 0; i < 2; i++) {
 		records[i] = audit_record_new(STR("ann"), "Basic", STR("10.1.1.1"), STR("PATCH"),
 					      i ? STR("/second") : STR("/first"));
-		audit_record_say(records[i], "X.1.0.Y", "a \"quoted\" one", "{b}", NULL);
+		audit_record_say(records[i], "X.1.0.Y", AUDIT_ARGS("a \"quoted\" one", "{b}"));
 		records[i]->status = 200 + i;
 	}
 	assert_int_equal(audit_store_put(house.db, uuid_v4(), records, 1, &err), 0);

@@ -82,12 +82,12 @@ static void test_a_change_outlives_the_service(void **state)
 	house_open(&house);
 	begun = record_of("ann", "/a");
 	done = record_of("bob", "/b");
-	audit_record_say(begun, "Rfeventd.1.0.OperatorRequest", "ann", NULL);
+	audit_record_say(begun, "Rfeventd.1.0.OperatorRequest", AUDIT_ARGS("ann"));
 	assert_int_equal(audit_begin(house.audit, begun), 0);
 	assert_int_equal(audit_begin(house.audit, done), 0);
 	assert_int_equal(audit_peek(house.audit, found, 4), 0);
 	words = record_of("", "");
-	audit_record_say(words, "AccountSecurity.1.0.AccountCreated", "eve", NULL);
+	audit_record_say(words, "AccountSecurity.1.0.AccountCreated", AUDIT_ARGS("eve"));
 	audit_end(house.audit, done, 201, words);
 	assert_int_equal(house.n_woken, 1);
 	house_again(&house);
