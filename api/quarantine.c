@@ -145,7 +145,7 @@ static void answer_list(const struct asking *asking)
 		    (long long)asking->n_all);
 	strbuf_put(&body, strbuf_str(&asking->body));
 	strbuf_put_char(&body, ']');
-	if (asking->n == asking->top && (int64_t)behind < asking->n_all)
+	if (asking->n > 0 && asking->n == asking->top && (int64_t)behind < asking->n_all)
 		strbuf_putf(&body,
 			    ",\"Members@odata.nextLink\":\"" QUARANTINE_PATH
 			    "?$skip=%zu&$top=%zu\"",
