@@ -244,7 +244,7 @@ def test_quarantine_in_pages(service):
     none = service.get(path + "?$top=0").json()
     assert none["Members"] == [] and "Members@odata.nextLink" not in none
     assert service.get(path + "/nothing").status_code == 404
-    assert service.ask("POST", path + f"/{rows[0]['Id']}", json={}).status_code == 404
+    assert service.ask("POST", path + f"/{rows[0]['Id']}", json={}).status_code == 405
     assert service.ask("GET", path, auth=("admin", "wrong")).status_code == 401
 
 
