@@ -9,7 +9,7 @@ comma := ,
 .SUFFIXES:
 
 # --- rooms, floor first ---------------------------------------------------------------------
-ROOMS := base event http translations registries receiver storage stream subscribe api cli service
+ROOMS := base event http translations registries receiver storage stream subscribe accounts api cli service
 ROOM_base :=
 ROOM_event := base
 ROOM_http := base
@@ -19,9 +19,10 @@ ROOM_receiver := base event http
 ROOM_storage := base event
 ROOM_stream := base event translations registries storage
 ROOM_subscribe := base event translations registries storage
-ROOM_api := base event http translations registries receiver storage stream subscribe
+ROOM_accounts := base event storage
+ROOM_api := base event http translations registries receiver storage stream subscribe accounts
 ROOM_cli := base event http translations registries storage subscribe
-ROOM_service := base event http translations registries receiver storage stream subscribe api
+ROOM_service := base event http translations registries receiver storage stream subscribe accounts api
 
 # --- tools and flags --------------------------------------------------------------------------
 CC ?= gcc
@@ -43,6 +44,7 @@ PKG_registries := jansson libcrypto libarchive
 PKG_storage := libpq
 PKG_subscribe := libcurl jansson
 PKG_api := libwebsockets jansson zlib
+PKG_accounts := jansson
 PKG_cli := libcurl libwebsockets jansson icu-uc
 PKGS := $(sort $(foreach room,$(ROOMS),$(PKG_$(room))))
 

@@ -3,6 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "accounts/accounts.h"
+#include "accounts/limits.h"
+#include "accounts/login.h"
 #include "api/api_priv.h"
 #include "api/auth.h"
 #include "api/limits.h"
@@ -46,6 +49,7 @@ static int open_server(struct api *api, struct err *err)
 	const struct api_config *config = &api->config;
 	const struct http_handler handler = { .on_head = dispatch_head,
 					      .on_request = dispatch_request,
+					      .on_answer = dispatch_answer,
 					      .ctx = api };
 	int r;
 
@@ -76,7 +80,7 @@ int api_start(const struct api_config *config, struct api **out, struct err *err
 	limits.max_body_bytes_total = API_MAX_BODY_TOTAL;
 	api->config = *config;
 	api->shared = http_shared_new(&limits, "api");
-	api->auth = auth_new(config->admin_user, config->admin_hash);
+	api->auth.accounts = config->accounts;
 	api->words = words_new(config->registries, config->catalogs, config->default_language);
 	api->answers = mailbox_new(SIZE_MAX); /* bounded by the pool's QUERY_MAX_JOBS */
 	slot_refresh(config->sources, &api->sources, &api->sources_version);
@@ -86,10 +90,14 @@ int api_start(const struct api_config *config, struct api **out, struct err *err
 					       .catalogs = config->catalogs,
 					       .default_language = config->default_language,
 					       .token_valid = token_is_valid,
-					       .token_ctx = api->auth,
+					       .token_ctx = &api->auth,
 					       .closed = plain_stream_closed,
 					       .closed_ctx = api };
-	r = websocket_start(&websocket, &api->websocket, err);
+	r = logins_new(config->accounts, &api->auth.logins, err);
+	if (r == 0)
+		r = work_pool_start("audit", AUDIT_MAX_WAITING, 0, &api->noting, err);
+	if (r == 0)
+		r = websocket_start(&websocket, &api->websocket, err);
 	if (r == 0)
 		r = open_server(api, err);
 	if (r == 0)
@@ -107,6 +115,8 @@ void api_stop(struct api *api, int timeout_ms)
 {
 	if (!api)
 		return;
+	logins_halt(api->auth.logins);
+	work_pool_halt(api->noting);
 	atomic_store(&api->draining, true);
 	mailbox_wake(api->answers);
 	if (!thread_join_within(api->thread, timeout_ms)) {
@@ -126,7 +136,8 @@ static void api_free(struct api *api)
 	loop_free(api->loop);
 	http_shared_free(api->shared);
 	words_free(api->words);
-	auth_free(api->auth);
+	logins_free(api->auth.logins);
+	work_pool_stop(api->noting);
 	source_set_unref(api->sources);
 	registry_set_unref(api->registries);
 	catalog_set_unref(api->catalogs);

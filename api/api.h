@@ -14,6 +14,7 @@
 #include "event/delivery.h"
 #include "http/server.h"
 
+struct accounts;
 struct api;
 struct err;
 struct feed;
@@ -26,8 +27,7 @@ struct api_config {
 	size_t n_addresses;
 	struct uuid uuid; /* of this installation, shown to clients */
 	bool metrics_public;
-	const char *admin_user;  /* "admin" */
-	struct str admin_hash;   /* crypt(3) form */
+	struct accounts *accounts;
 	struct slot *sources;    /* of struct source_set */
 	struct slot *registries; /* of struct registry_set */
 	struct slot *catalogs;   /* of struct catalog_set */
@@ -36,9 +36,9 @@ struct api_config {
 	struct query_pool *pool;   /* reads */
 	struct query_pool *writes; /* on the server that takes them */
 	struct registry_fetcher *fetcher;
-	const char *data_dir;	/* of the private PostgreSQL; NULL: an external one */
+	const char *data_dir;   /* of the private PostgreSQL; NULL: an external one */
 	int64_t keep_events_us; /* storage.retention.events, to be told */
-	prepare_fn *prepare;	/* decode and resolve, for what is tried again */
+	prepare_fn *prepare;    /* decode and resolve, for what is tried again */
 	void *prepare_ctx;
 	const char *registry_mirror; /* folder of the registries kept in the database */
 	bool (*is_ready)(void *ctx); /* log reachable: /-/ready */

@@ -5,8 +5,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "accounts/work_pool.h"
 #include "api/api.h"
+#include "api/auth.h"
 #include "api/resources.h"
+#include "api/visit.h"
 #include "base/mailbox.h"
 #include "storage/query_pool.h"
 
@@ -17,7 +20,10 @@ struct api {
 	struct loop *loop;
 	struct http_shared *shared;
 	struct http_server *server;
-	struct auth *auth;
+	struct auth auth;
+	struct work_pool *noting;   /* syncs the Audit log's queue */
+	size_t n_looking;           /* for sessions of other replicas */
+	const struct identity *who; /* whose request is being served; NULL: nobody's, or none is */
 	struct websocket *websocket;
 	struct words *words;
 	struct mailbox *answers; /* finished query jobs */
@@ -43,12 +49,12 @@ struct api_job {
 /* False when too many wait: the request was answered so, and the job stays the caller's. */
 bool api_submit(struct api *api, struct query_pool *pool, struct api_job *job);
 
-/* Whether who asks may use what has this access. */
-bool api_may(struct api *api, const struct http_request *request, enum route_access access);
-
 /* dispatch.c: from a request's path to the code of its resource */
 void dispatch_head(struct http_request *request, void *api);
 void dispatch_request(struct http_request *request, void *api);
+void dispatch_answer(struct http_request *request, int status, void *api);
+/* The body that the target's encoder makes, as the answer to a GET. */
+void dispatch_encoded(struct api *api, const struct target *target);
 /* api.c */
 resource_fn api_get_healthy, api_get_ready, api_get_metrics;
 /* entries.c */
@@ -64,9 +70,6 @@ resource_fn registries_add;
 resource_fn registries_remove;
 /* registry_resolve.c */
 resource_fn registries_resolve;
-/* session_resources.c */
-resource_encode_fn sessions_encode, session_encode;
-resource_fn session_post, session_delete;
 /* sources.c */
 struct source;
 struct source_set;

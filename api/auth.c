@@ -1,153 +1,18 @@
 #include "api/auth.h"
 
-#include <crypt.h>
-#include <pthread.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <openssl/evp.h>
 
-#include "api/limits.h"
+#include "accounts/account_set.h"
+#include "accounts/accounts.h"
+#include "accounts/login.h"
 #include "base/clock.h"
-#include "base/mem.h"
 #include "base/secrets.h"
 #include "http/server.h"
 
-#define REMEMBER_US (300 * CLOCK_US_PER_S) /* a right password, before it is hashed again */
 #define BASIC_MAX_BYTES 1024
-
-struct session {
-	char token[AUTH_TOKEN_CHARS + 1]; /* "" when free */
-	char id[AUTH_SESSION_ID_CHARS + 1];
-	int64_t used_us;
-};
-
-struct auth {
-	char *user, *hash;
-	pthread_mutex_t mutex;
-	uint8_t key[SHA256_BYTES];	  /* of the digest below, random per process */
-	uint8_t remembered[SHA256_BYTES]; /* of the password that was right last */
-	int64_t remembered_us;		  /* 0: none */
-	struct session sessions[API_MAX_SESSIONS];
-};
-
-struct auth *auth_new(const char *user, struct str password_hash)
-{
-	struct auth *auth = xcalloc(1, sizeof(*auth));
-
-	auth->user = xstrdup(user);
-	auth->hash = xstrndup(password_hash);
-	pthread_mutex_init(&auth->mutex, NULL);
-	secrets_random(auth->key, sizeof(auth->key));
-	return auth;
-}
-
-void auth_free(struct auth *auth)
-{
-	if (!auth)
-		return;
-	pthread_mutex_destroy(&auth->mutex);
-	free(auth->user);
-	free(auth->hash);
-	secrets_wipe(auth, sizeof(*auth));
-	free(auth);
-}
-
-static void keyed_digest(const struct auth *auth, struct str password, uint8_t out[SHA256_BYTES])
-{
-	struct strbuf text;
-
-	strbuf_init(&text, BASIC_MAX_BYTES + sizeof(auth->key));
-	strbuf_put(&text, (struct str){ (const char *)auth->key, sizeof(auth->key) });
-	strbuf_put(&text, password);
-	secrets_sha256(strbuf_str(&text), out);
-	secrets_wipe(text.p, text.size);
-	strbuf_fini(&text);
-}
-
-static bool hash_matches(const struct auth *auth, struct str password)
-{
-	struct crypt_data *data = xcalloc(1, sizeof(*data));
-	char *text = xstrndup(password);
-	const char *hash = crypt_r(text, auth->hash, data);
-	bool ok = hash && secrets_eq(str_of(hash), str_of(auth->hash));
-
-	secrets_wipe(text, password.len);
-	free(text);
-	free(data);
-	return ok;
-}
-
-bool auth_password_is(struct auth *auth, struct str user, struct str password)
-{
-	uint8_t digest[SHA256_BYTES];
-	int64_t now_us = clock_monotonic_us();
-	bool ok;
-
-	if (password.len > BASIC_MAX_BYTES || memchr(password.p ? password.p : "", 0, password.len))
-		return false;
-	keyed_digest(auth, password, digest);
-	pthread_mutex_lock(&auth->mutex);
-	ok = auth->remembered_us && now_us - auth->remembered_us < REMEMBER_US &&
-	     secrets_eq((struct str){ (const char *)digest, sizeof(digest) },
-			(struct str){ (const char *)auth->remembered, sizeof(digest) });
-	pthread_mutex_unlock(&auth->mutex);
-	if (!ok && hash_matches(auth, password)) {
-		ok = true;
-		pthread_mutex_lock(&auth->mutex);
-		memcpy(auth->remembered, digest, sizeof(digest));
-		auth->remembered_us = now_us;
-		pthread_mutex_unlock(&auth->mutex);
-	}
-	return ok && secrets_eq(user, str_of(auth->user));
-}
-
-bool auth_token_is_valid(struct auth *auth, struct str token)
-{
-	int64_t now_us = clock_monotonic_us();
-	bool ok = false;
-
-	if (token.len != AUTH_TOKEN_CHARS)
-		return false;
-	pthread_mutex_lock(&auth->mutex);
-	for (size_t i = 0; i < API_MAX_SESSIONS; i++) {
-		struct session *session = &auth->sessions[i];
-
-		if (session->token[0] && secrets_eq(str_of(session->token), token) &&
-		    now_us - session->used_us < API_SESSION_TIMEOUT_US) {
-			session->used_us = now_us;
-			ok = true;
-		}
-	}
-	pthread_mutex_unlock(&auth->mutex);
-	return ok;
-}
-
-/* "user:password" in Base64 (RFC 7617). */
-static bool basic_is_right(struct auth *auth, struct str encoded)
-{
-	unsigned char text[BASIC_MAX_BYTES + 4];
-	struct str pair;
-	size_t colon;
-	bool ok;
-	int n;
-
-	if (encoded.len == 0 || encoded.len % 4 != 0 || encoded.len > BASIC_MAX_BYTES)
-		return false;
-	n = EVP_DecodeBlock(text, (const unsigned char *)encoded.p, (int)encoded.len);
-	if (n < 0)
-		return false;
-	/* DecodeBlock counts the padding as zero bytes. */
-	for (size_t i = encoded.len; i > encoded.len - 2 && encoded.p[i - 1] == '='; i--)
-		n--;
-	pair = (struct str){ (const char *)text, (size_t)n };
-	colon = str_find_char(pair, ':');
-	ok = colon < pair.len &&
-	     auth_password_is(auth, (struct str){ pair.p, colon },
-			      (struct str){ pair.p + colon + 1, pair.len - colon - 1 });
-	secrets_wipe(text, sizeof(text));
-	return ok;
-}
 
 static bool strip_scheme(struct str *value, struct str scheme)
 {
@@ -158,74 +23,137 @@ static bool strip_scheme(struct str *value, struct str scheme)
 	return true;
 }
 
-enum auth_answer auth_check(struct auth *auth, const struct http_request *request)
+struct str auth_token(const struct http_request *request)
 {
 	struct str token = http_request_header(request, "X-Auth-Token");
 	struct str value = http_request_header(request, "Authorization");
-	bool ok = false;
 
 	if (token.p)
-		return auth_token_is_valid(auth, token) ? AUTH_OK : AUTH_WRONG;
-	if (!value.p)
-		return AUTH_NONE;
-	if (strip_scheme(&value, STR("Basic")))
-		ok = basic_is_right(auth, value);
-	else if (strip_scheme(&value, STR("Bearer")))
-		ok = auth_token_is_valid(auth, value);
+		return token;
+	return value.p && strip_scheme(&value, STR("Bearer")) ? value : (struct str){ NULL, 0 };
+}
+
+/* "user:password" in Base64 (RFC 7617). */
+bool auth_basic(const struct http_request *request, struct login *login)
+{
+	struct str value = http_request_header(request, "Authorization"), pair;
+	unsigned char text[BASIC_MAX_BYTES + 4];
+	size_t colon;
+	int n;
+
+	if (!value.p || !strip_scheme(&value, STR("Basic")) || value.len == 0 ||
+	    value.len % 4 != 0 || value.len > BASIC_MAX_BYTES)
+		return false;
+	n = EVP_DecodeBlock(text, (const unsigned char *)value.p, (int)value.len);
+	if (n < 0)
+		return false;
+	/* DecodeBlock counts the padding as zero bytes. */
+	for (size_t i = value.len; i > value.len - 2 && value.p[i - 1] == '='; i--)
+		n--;
+	pair = (struct str){ (const char *)text, (size_t)n };
+	colon = str_find_char(pair, ':');
+	if (colon < pair.len)
+		login_set(login, (struct str){ pair.p, colon },
+			  (struct str){ pair.p + colon + 1, pair.len - colon - 1 },
+			  http_request_peer(request));
+	secrets_wipe(text, sizeof(text));
+	return colon < pair.len;
+}
+
+static void fill(struct identity *out, struct str user, enum role role, const char *way)
+{
+	*out = (struct identity){ .role = role, .way = way };
+	snprintf(out->user, sizeof(out->user), "%.*s", STR_ARG(user));
+}
+
+bool auth_session(const struct auth *auth, const struct session *session, struct identity *out)
+{
+	struct account_set *set = accounts_get(auth->accounts);
+	const struct account *account =
+		set ? account_set_find(set, str_of(session->account)) : NULL;
+	bool ok = account && account->enabled;
+
+	if (ok) {
+		fill(out, account->name, account->role, "Session");
+		memcpy(out->session_id, session->id, sizeof(out->session_id));
+	}
+	account_set_unref(set);
+	return ok;
+}
+
+static enum auth_answer check_session(const struct auth *auth, struct str token,
+				      struct identity *out)
+{
+	struct account_set *set = accounts_get(auth->accounts);
+	int64_t timeout_s = set ? account_set_policy(set)->session_timeout_s : 0;
+	struct session session;
+
+	account_set_unref(set);
+	if (token.len != SESSION_TOKEN_CHARS)
+		return AUTH_WRONG;
+	if (!session_use(accounts_sessions(auth->accounts), token, timeout_s, clock_time_us(),
+			 &session))
+		return AUTH_SESSION;
+	return auth_session(auth, &session, out) ? AUTH_OK : AUTH_WRONG;
+}
+
+static enum auth_answer check_api_token(const struct auth *auth, struct str text,
+					struct identity *out)
+{
+	struct account_set *set = accounts_get(auth->accounts);
+	char sha256[2 * SHA256_BYTES + 1];
+	uint8_t digest[SHA256_BYTES];
+	const struct api_token *token;
+	const struct account *account;
+	int64_t now_us = clock_time_us();
+	bool ok;
+
+	secrets_sha256(text, digest);
+	secrets_hex(digest, sizeof(digest), sha256);
+	token = set ? account_set_token_by_hash(set, str_of(sha256)) : NULL;
+	account = token ? account_set_find(set, token->account) : NULL;
+	ok = account && account->enabled && now_us < token->expires_us;
+	if (ok) {
+		fill(out, account->name, token->role < account->role ? token->role : account->role,
+		     "Token");
+		accounts_token_used(auth->accounts, token->id, now_us);
+	}
+	account_set_unref(set);
 	return ok ? AUTH_OK : AUTH_WRONG;
 }
 
-bool auth_session_open(struct auth *auth, char token[AUTH_TOKEN_CHARS + 1],
-		       char id[AUTH_SESSION_ID_CHARS + 1])
+static enum auth_answer check_token(const struct auth *auth, struct str token, struct identity *out)
 {
-	int64_t now_us = clock_monotonic_us();
-	struct session *free_one = NULL;
-
-	pthread_mutex_lock(&auth->mutex);
-	for (size_t i = 0; i < API_MAX_SESSIONS && !free_one; i++) {
-		struct session *session = &auth->sessions[i];
-
-		if (!session->token[0] || now_us - session->used_us >= API_SESSION_TIMEOUT_US)
-			free_one = session;
-	}
-	if (free_one) {
-		secrets_token(free_one->token, AUTH_TOKEN_CHARS);
-		secrets_token(free_one->id, AUTH_SESSION_ID_CHARS);
-		free_one->used_us = now_us;
-		memcpy(token, free_one->token, sizeof(free_one->token));
-		memcpy(id, free_one->id, sizeof(free_one->id));
-	}
-	pthread_mutex_unlock(&auth->mutex);
-	return free_one != NULL;
+	if (token.len == API_TOKEN_CHARS && str_starts_with(token, STR(API_TOKEN_PREFIX)))
+		return check_api_token(auth, token, out);
+	return check_session(auth, token, out);
 }
 
-void auth_session_each(struct auth *auth, void (*fn)(void *ctx, struct str id), void *ctx)
+enum auth_answer auth_check(const struct auth *auth, const struct http_request *request,
+			    struct identity *out)
 {
-	int64_t now_us = clock_monotonic_us();
+	struct str token = auth_token(request);
+	struct login login;
+	enum role role;
+	bool known;
 
-	pthread_mutex_lock(&auth->mutex);
-	for (size_t i = 0; i < API_MAX_SESSIONS; i++) {
-		const struct session *session = &auth->sessions[i];
-
-		if (session->token[0] && now_us - session->used_us < API_SESSION_TIMEOUT_US)
-			fn(ctx, str_of(session->id));
-	}
-	pthread_mutex_unlock(&auth->mutex);
+	if (token.p)
+		return check_token(auth, token, out);
+	if (!http_request_header(request, "Authorization").p)
+		return AUTH_NONE;
+	if (!auth_basic(request, &login))
+		return AUTH_WRONG;
+	known = login_is_remembered(auth->logins, (struct str){ login.user, login.user_len },
+				    (struct str){ login.password, login.password_len }, &role);
+	if (known)
+		fill(out, (struct str){ login.user, login.user_len }, role, "Basic");
+	login_wipe(&login);
+	return known ? AUTH_OK : AUTH_PASSWORD;
 }
 
-bool auth_session_close(struct auth *auth, struct str id)
+bool auth_token_is_valid(const struct auth *auth, struct str token)
 {
-	bool closed = false;
+	struct identity identity;
 
-	pthread_mutex_lock(&auth->mutex);
-	for (size_t i = 0; i < API_MAX_SESSIONS; i++) {
-		struct session *session = &auth->sessions[i];
-
-		if (session->token[0] && str_eq(str_of(session->id), id)) {
-			secrets_wipe(session, sizeof(*session));
-			closed = true;
-		}
-	}
-	pthread_mutex_unlock(&auth->mutex);
-	return closed;
+	return check_token(auth, token, &identity) == AUTH_OK;
 }

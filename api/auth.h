@@ -1,8 +1,6 @@
-/* Auth: who is asking. Basic, session token (X-Auth-Token) or Bearer.
+/* Auth: who is asking. Basic, session token (X-Auth-Token) or Bearer (API token, or session token).
  *
- * One account so far, the administrator. A password that was right is remembered for a while as a
- * keyed digest, since the right hash function is slow on purpose. Sessions live in memory.
- * Thread: any (one mutex inside).
+ * Thread: any; what takes longer than a look into memory is told, and done by visit.c.
  */
 #ifndef API_AUTH_H
 #define API_AUTH_H
@@ -10,31 +8,49 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "accounts/limits.h"
+#include "accounts/role.h"
+#include "accounts/session_table.h"
 #include "base/str.h"
 
-struct auth;
+struct accounts;
 struct http_request;
+struct login;
+struct logins;
 
-#define AUTH_TOKEN_CHARS 52 /* 260 random bits */
-#define AUTH_SESSION_ID_CHARS 16
+#define API_TOKEN_PREFIX "rfe_" /* so that scanners of repositories and logs find one */
+#define API_TOKEN_CHARS  (sizeof(API_TOKEN_PREFIX) - 1 + SESSION_TOKEN_CHARS)
 
-struct auth *auth_new(const char *user, struct str password_hash); /* new; hash in crypt(3) form */
-void auth_free(struct auth *auth);				     /* NULL is allowed */
+struct auth {
+	struct accounts *accounts;
+	struct logins *logins;
+};
+
+/* Who it is, once it is known. */
+struct identity {
+	char user[ACCOUNT_NAME_MAX_BYTES + 1];
+	enum role role;
+	const char *way;                       /* "Basic", "Session", "Token" */
+	char session_id[SESSION_ID_CHARS + 1]; /* "" when it is none */
+};
 
 enum auth_answer {
-	AUTH_NONE,  /* no credentials at all */
-	AUTH_WRONG, /* credentials that are not valid */
+	AUTH_NONE,     /* no credentials at all */
+	AUTH_WRONG,    /* credentials that are not valid */
+	AUTH_PASSWORD, /* to be checked: auth_basic() has it */
+	AUTH_SESSION, /* a token that may be of a session of another replica: auth_token() has it */
 	AUTH_OK
 };
-enum auth_answer auth_check(struct auth *auth, const struct http_request *request);
-bool auth_password_is(struct auth *auth, struct str user, struct str password);
-bool auth_token_is_valid(struct auth *auth, struct str token); /* and keeps the session alive */
-
-/* A new session: its token and id, NUL-terminated. False when too many are open. */
-bool auth_session_open(struct auth *auth, char token[AUTH_TOKEN_CHARS + 1],
-		       char id[AUTH_SESSION_ID_CHARS + 1]);
-/* Calls for the id of each open session. */
-void auth_session_each(struct auth *auth, void (*fn)(void *ctx, struct str id), void *ctx);
-bool auth_session_close(struct auth *auth, struct str id); /* false when there is none */
+enum auth_answer auth_check(const struct auth *auth, const struct http_request *request,
+			    struct identity *out);
+/* A session whose row was read: its account decides. */
+bool auth_session(const struct auth *auth, const struct session *session, struct identity *out);
+bool auth_token_is_valid(const struct auth *auth,
+			 struct str token); /* and keeps the session alive */
+/* Name and password of a Basic header, into `login`; false when there is none that is well formed.
+ */
+bool auth_basic(const struct http_request *request, struct login *login);
+/* The token that the request shows; p NULL when it shows none. */
+struct str auth_token(const struct http_request *request);
 
 #endif

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "api/api_priv.h"
-#include "api/auth.h"
 #include "api/limits.h"
 #include "api/negotiate.h"
 #include "api/query_options.h"
@@ -12,14 +11,6 @@
 #include "base/mem.h"
 #include "base/slot.h"
 #include "event/source_set.h"
-
-bool api_may(struct api *api, const struct http_request *request, enum route_access access)
-{
-	if (access == ACCESS_OPEN || access == ACCESS_STREAM ||
-	    (access == ACCESS_METRICS && api->config.metrics_public))
-		return true;
-	return auth_check(api->auth, request) == AUTH_OK;
-}
 
 /* Whom a path lets in that is not there, or does not take the method: what there is below the root
  * is nobody's business who has not logged in. */
@@ -34,16 +25,6 @@ static enum route_access access_of(const struct http_request *request,
 			       : ACCESS_OPEN;
 	method = resource_method(resource, http_request_method(request));
 	return method ? method->access : resource->get.access;
-}
-
-/* False when the request was refused (and answered). */
-static bool may_enter(struct api *api, struct http_request *request,
-		      const struct resource *resource)
-{
-	if (api_may(api, request, access_of(request, resource)))
-		return true;
-	reply_error(request, 401, "AccessUnauthorized");
-	return false;
 }
 
 static bool is_changed_by(enum http_method method)
@@ -73,11 +54,6 @@ static bool headers_are_good(struct http_request *request, const struct resource
 	return false;
 }
 
-static void refuse_missing(struct http_request *request)
-{
-	reply_error(request, 404, "InvalidURI", .args = { http_request_path(request) });
-}
-
 /* DSP0266, "POST (create)": a collection's Members take what the collection takes. */
 static struct place find_place(const struct http_request *request)
 {
@@ -94,29 +70,21 @@ static struct place find_place(const struct http_request *request)
 	return resource_find(path);
 }
 
+/* Refused is here only what need not send its body: who it is is not known yet in all cases, and
+ * comes before what is wrong with the request. */
 void dispatch_head(struct http_request *request, void *ctx)
 {
-	struct api *api = ctx;
 	struct place place = find_place(request);
-	size_t max_bytes;
+	size_t max_bytes = place.resource && place.resource->max_body_bytes
+				   ? place.resource->max_body_bytes
+				   : API_MAX_BODY_BYTES;
 
-	if (!may_enter(api, request, place.resource))
-		return;
-	if (!place.resource) {
-		refuse_missing(request);
-		return;
-	}
-	max_bytes = place.resource->max_body_bytes ? place.resource->max_body_bytes
-						   : API_MAX_BODY_BYTES;
-	if (!http_request_limit_body(request, max_bytes))
+	if (visit_head(ctx, request, access_of(request, place.resource)) &&
+	    !http_request_limit_body(request, max_bytes))
 		reply_error(request, 413, "PayloadTooLarge");
-	else if (!resource_method(place.resource, http_request_method(request)))
-		reply_error(request, 405, "OperationNotAllowed");
-	else
-		headers_are_good(request, place.resource);
 }
 
-static void get_encoded(struct api *api, const struct target *target)
+void dispatch_encoded(struct api *api, const struct target *target)
 {
 	struct strbuf body;
 
@@ -124,7 +92,7 @@ static void get_encoded(struct api *api, const struct target *target)
 	if (target->resource->encode(api, target, &body))
 		reply_json(target->request, 200, NULL, strbuf_str(&body));
 	else
-		refuse_missing(target->request);
+		reply_missing(target->request);
 	strbuf_fini(&body);
 }
 
@@ -150,25 +118,58 @@ static bool query_is_good(const struct target *target)
 	return false;
 }
 
-void dispatch_request(struct http_request *request, void *ctx)
+/* Past the door: the resource has it. `who` NULL where nobody logged in. */
+static void serve(struct api *api, struct http_request *request, const struct identity *who)
 {
-	struct api *api = ctx;
 	struct place place = find_place(request);
-	const struct resource_method *method =
-		resource_method(place.resource, http_request_method(request));
+	const struct resource_method *method;
 	struct target target = { .request = request,
 				 .resource = place.resource,
 				 .rest = place.rest,
-				 .query = http_request_query(request) };
+				 .query = http_request_query(request),
+				 .who = who };
 
 	memcpy(target.ids, place.ids, sizeof(target.ids));
-	if (!may_enter(api, request, place.resource))
-		return; /* the session ended while the body came */
-	if (!query_is_good(&target))
+	if (!place.resource) {
+		reply_missing(request);
+		return;
+	}
+	method = resource_method(place.resource, http_request_method(request));
+	if (!method) {
+		reply_error(request, 405, "OperationNotAllowed");
+		return;
+	}
+	if (!headers_are_good(request, place.resource) || !query_is_good(&target))
 		return;
 	slot_refresh(api->config.sources, &api->sources, &api->sources_version);
+	api->who = who;
 	if (method->fn)
 		method->fn(api, &target);
 	else
-		get_encoded(api, &target);
+		dispatch_encoded(api, &target);
+	api->who = NULL;
+}
+
+/* What is neither read nor only asked; logging in leaves its own note. */
+static bool is_change(const struct http_request *request, const struct resource *resource)
+{
+	enum http_method method = http_request_method(request);
+	const struct resource_method *taken = resource ? resource_method(resource, method) : NULL;
+
+	return taken && method != HTTP_GET && method != HTTP_HEAD && taken->access >= ACCESS_SELF;
+}
+
+void dispatch_request(struct http_request *request, void *ctx)
+{
+	struct place place = find_place(request);
+	const struct visitor visitor = { .access = access_of(request, place.resource),
+					 .is_change = is_change(request, place.resource),
+					 .go_on = serve };
+
+	visit_enter(ctx, request, &visitor);
+}
+
+void dispatch_answer(struct http_request *request, int status, void *ctx)
+{
+	visit_answered(ctx, request, status);
 }

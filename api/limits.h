@@ -6,17 +6,17 @@
 #define API_MAX_PER_PEER         4096 /* a proxy in front of all operators */
 #define API_MAX_BODY_BYTES       (1u << 20)
 #define API_MAX_BODY_TOTAL       (96u << 20) /* registries are the large ones: REGISTRY_MAX_BYTES */
-#define API_MAX_SESSIONS         1024
-#define API_SESSION_TIMEOUT_US   (30 * 60 * 1000000ll) /* without a request */
-#define API_PAGE_DEFAULT         1000                  /* entries of a page when $top is absent */
-#define API_PAGE_MAX             10000                 /* and at most */
-#define API_PAGE_MAX_BYTES       (256u << 20)          /* of one answer */
-#define API_ALLOW_MAX_BYTES      64                    /* "GET, HEAD, POST, PATCH, DELETE" */
-#define API_LINK_MAX_BYTES       256                   /* the URL of a schema */
-#define API_GZIP_MIN_BYTES       4096       /* below, packing saves less than a packet or two */
-#define API_GZIP_MAX_BYTES       (8u << 20) /* above, the one API thread would be busy too long */
-#define API_ERROR_MAX_BYTES      65536      /* of an error's body */
-#define API_ERROR_ARG_MAX_BYTES  1024       /* of what a peer sent, shown back to it */
+#define API_MAX_LOOKING          32 /* sessions of other replicas looked for at once: bad tokens too */
+#define API_MAX_FAULTS           32           /* properties of one body told to be wrong */
+#define API_PAGE_DEFAULT         1000         /* entries of a page when $top is absent */
+#define API_PAGE_MAX             10000        /* and at most */
+#define API_PAGE_MAX_BYTES       (256u << 20) /* of one answer */
+#define API_ALLOW_MAX_BYTES      64           /* "GET, HEAD, POST, PATCH, DELETE" */
+#define API_LINK_MAX_BYTES       256          /* the URL of a schema */
+#define API_GZIP_MIN_BYTES       4096         /* below, packing saves less than a packet or two */
+#define API_GZIP_MAX_BYTES       (8u << 20)   /* above, the one API thread would be busy too long */
+#define API_ERROR_MAX_BYTES      65536        /* of an error's body */
+#define API_ERROR_ARG_MAX_BYTES  1024         /* of what a peer sent, shown back to it */
 #define API_MESSAGE_ID_MAX_BYTES 128
 #define API_RETRY_AFTER_TEXT     "5" /* seconds, with 503 */
 

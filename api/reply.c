@@ -79,21 +79,28 @@ static void put_schema_link(struct str body, struct strbuf *out)
 		strbuf_putf(out, "<" SCHEMAS "%.*s.json>; rel=describedby", (int)end - 1, type.p);
 }
 
+/* Who reads, for what is shown inside the answer. */
+struct showing {
+	struct http_request *request;
+	const struct identity *who; /* NULL: nobody */
+};
+
 /* What is shown inside another resource is shown to those who might ask for it themselves. */
 static bool encode_member(void *ctx, struct str uri, struct strbuf *out)
 {
-	struct http_request *request = ctx;
+	const struct showing *showing = ctx;
 	struct api *api = reply_api();
 	struct place place = resource_find(uri);
-	struct target target = { .request = request,
+	struct target target = { .request = showing->request,
 				 .resource = place.resource,
-				 .rest = place.rest };
+				 .rest = place.rest,
+				 .who = showing->who };
 
 	if (!place.resource || !place.resource->encode)
 		return false;
 	for (size_t i = 0; i < RESOURCE_MAX_IDS; i++)
 		target.ids[i] = place.ids[i];
-	return api_may(api, request, place.resource->get.access) &&
+	return visit_may(api, showing->who, place.resource->get.access) &&
 	       place.resource->encode(api, &target, out);
 }
 
@@ -103,16 +110,21 @@ static bool shape_answer(struct http_request *request, const struct resource *re
 {
 	struct query_options options;
 	struct query_fault fault;
+	struct identity who;
+	struct showing showing = { .request = request, .who = reply_api()->who };
 	struct shape shape = { .path = http_request_path(request),
 			       .query = http_request_query(request),
 			       .options = &options,
 			       .done = resource->queries,
 			       .encode = encode_member,
-			       .ctx = request };
+			       .ctx = &showing };
 	int r;
 
 	r = query_options_parse(shape.query, QUERY_COMMON | resource->queries, &options, &fault);
 	if (r == 0) {
+		if (!showing.who && options.given & (QUERY_EXPAND | QUERY_ONLY) &&
+		    visit_who(reply_api(), request, &who)) /* at the root, who is not asked */
+			showing.who = &who;
 		if (options.given & ~shape.done)
 			r = shape_body(&shape, body, out, &fault);
 		query_options_fini(&options);
@@ -178,6 +190,29 @@ void reply_json_with(struct http_request *request, int status, const char *name,
 	answer_send(&answer, "no-store", body);
 }
 
+void reply_changed(struct http_request *request, struct str body, struct str notes)
+{
+	char etag[ETAG_BYTES];
+	struct strbuf link, noted;
+	struct answer answer;
+
+	strbuf_init(&link, API_LINK_MAX_BYTES);
+	strbuf_init(&noted, API_PAGE_MAX_BYTES);
+	put_schema_link(body, &link);
+	answer_init(&answer, request, 200, JSON_TYPE);
+	answer_add(&answer, "Link", strbuf_str(&link));
+	answer_add(&answer, "ETag", str_of(etag_of(body, etag)));
+	if (body.len > 0 && notes.len > 0) {
+		strbuf_put(&noted, (struct str){ body.p, body.len - 1 });
+		strbuf_put(&noted, notes);
+		strbuf_put_char(&noted, '}');
+		body = strbuf_str(&noted);
+	}
+	answer_send(&answer, "no-store", body);
+	strbuf_fini(&link);
+	strbuf_fini(&noted);
+}
+
 void reply_created(struct http_request *request, struct str location, const char *token,
 		   struct str body)
 {
@@ -232,4 +267,11 @@ bool reply_if_match(struct http_request *request, const char *etag, bool require
 	else
 		reply_error(request, 428, "PreconditionRequired");
 	return false;
+}
+
+bool reply_names_version(const struct http_request *request)
+{
+	struct str wanted = http_request_header(request, "If-Match");
+
+	return wanted.p && !str_eq(str_trim(wanted), STR("*"));
 }

@@ -93,6 +93,28 @@ static void put_message(struct strbuf *out, const struct fault *fault,
 	strbuf_put_char(out, '}');
 }
 
+static void put_messages(struct api *api, struct str accept_language, const struct fault *faults,
+			 size_t n, struct strbuf *out)
+{
+	struct telling telling;
+
+	for (size_t i = 0; i < n; i++) {
+		strbuf_put_text(out, i > 0 ? "," : "");
+		telling_init(&telling, &faults[i]);
+		find_words(api, accept_language, &telling);
+		put_message(out, &faults[i], &telling);
+		strbuf_fini(&telling.id);
+	}
+}
+
+void reply_put_faults(struct http_request *request, const struct fault *faults, size_t n,
+		      struct strbuf *out)
+{
+	strbuf_put_char(out, '[');
+	put_messages(reply_api(), http_request_header(request, "Accept-Language"), faults, n, out);
+	strbuf_put_char(out, ']');
+}
+
 static void put_error(struct api *api, struct str accept_language, const struct fault *faults,
 		      size_t n, struct strbuf *body)
 {
@@ -105,13 +127,7 @@ static void put_error(struct api *api, struct str accept_language, const struct 
 	strbuf_put_json(body, telling.wording.message);
 	strbuf_fini(&telling.id);
 	strbuf_put_text(body, ",\"@Message.ExtendedInfo\":[");
-	for (size_t i = 0; i < n; i++) {
-		strbuf_put_text(body, i > 0 ? "," : "");
-		telling_init(&telling, &faults[i]);
-		find_words(api, accept_language, &telling);
-		put_message(body, &faults[i], &telling);
-		strbuf_fini(&telling.id);
-	}
+	put_messages(api, accept_language, faults, n, body);
 	strbuf_put_text(body, "]}}");
 }
 
@@ -123,8 +139,9 @@ static void add_headers(struct answer *answer, const struct fault *fault, struct
 	if (answer->status == 401)
 		answer_add(answer, "WWW-Authenticate",
 			   STR("Basic realm=\"rfeventd\", charset=\"UTF-8\""));
-	if (answer->status == 503)
-		answer_add(answer, "Retry-After", STR(API_RETRY_AFTER_TEXT));
+	if (answer->status == 503 || answer->status == 429)
+		answer_add(answer, "Retry-After",
+			   str_of(fault->retry_after ? fault->retry_after : API_RETRY_AFTER_TEXT));
 	if (answer->status == 405 && resource)
 		resource_put_allow(resource, allow);
 	if (answer->status == 405)
@@ -146,6 +163,11 @@ void reply_faults(struct http_request *request, int status, const struct fault *
 	answer_send(&answer, "no-store", body.failed ? STR("{}") : strbuf_str(&body));
 	strbuf_fini(&allow);
 	strbuf_fini(&body);
+}
+
+void reply_missing(struct http_request *request)
+{
+	reply_error(request, 404, "InvalidURI", .args = { http_request_path(request) });
 }
 
 void reply_query_fault(struct http_request *request, const struct query_fault *fault)

@@ -1,5 +1,6 @@
 #include "api/resources.h"
 
+#include "api/account_service.h"
 #include "api/api_priv.h"
 #include "api/limits.h"
 #include "api/log_entry.h"
@@ -8,11 +9,10 @@
 #include "base/mem.h"
 #include "registries/limits.h"
 
-#define READ(fn)      .get = { ACCESS_READ, fn }
-#define OPEN(fn)      .get = { ACCESS_OPEN, fn }
-#define SELF(fn)      .get = { ACCESS_SELF, fn }
-#define SESSIONS_PATH "/redfish/v1/SessionService/Sessions"
-#define SOURCES_PATH  "/redfish/v1/AggregationService/AggregationSources"
+#define READ(fn)     .get = { ACCESS_READ, fn }
+#define OPEN(fn)     .get = { ACCESS_OPEN, fn }
+#define SELF(fn)     .get = { ACCESS_SELF, fn }
+#define SOURCES_PATH "/redfish/v1/AggregationService/AggregationSources"
 
 /* Of two rows that fit a path the first one counts: words before "{…}". */
 static const struct resource resources[] = {
@@ -43,6 +43,12 @@ static const struct resource resources[] = {
 	  READ(entries_get_one) },
 	{ LOG_ENTRIES_PATH "/{Id}/attachment", .flags = RESOURCE_ANY_ACCEPT,
 	  READ(entries_get_raw) },
+	{ AUDIT_PATH, "LogService.v1_9_0", audit_encode, .get = { ACCESS_ADMINISTER, NULL } },
+	{ AUDIT_ENTRIES_PATH, "LogEntryCollection",
+	  .queries = QUERY_TOP | QUERY_SKIP | QUERY_SKIPTOKEN,
+	  .get = { ACCESS_ADMINISTER, audit_entries_get } },
+	{ AUDIT_ENTRIES_PATH "/{Id}", "LogEntry.v1_21_0",
+	  .get = { ACCESS_ADMINISTER, audit_entries_get_one } },
 	{ STORAGE_PATH, READ(storage_get) },
 	{ QUARANTINE_PATH, .queries = QUERY_TOP | QUERY_SKIP, READ(quarantine_get) },
 	{ QUARANTINE_PATH "/{Id}", READ(quarantine_get_one) },
@@ -61,12 +67,24 @@ static const struct resource resources[] = {
 	{ SOURCES_PATH "/{Id}/Actions/Oem/Rfeventd.FetchRegistries",
 	  .post = { ACCESS_OPERATE, sources_fetch_registries } },
 	{ "/redfish/v1/EventService", "EventService.v1_12_0", event_service_encode, READ(NULL) },
-	{ "/redfish/v1/SessionService", "SessionService.v1_2_0", session_service_encode,
-	  READ(NULL) },
+	{ ACCOUNT_SERVICE_PATH, "AccountService.v1_18_1", account_service_encode, READ(NULL),
+	  .patch = { ACCESS_ADMINISTER, account_service_patch } },
+	{ ACCOUNTS_PATH, "ManagerAccountCollection", accounts_encode, SELF(NULL),
+	  .post = { ACCESS_ADMINISTER, accounts_add } },
+	{ ACCOUNTS_PATH "/{Id}", "ManagerAccount.v1_14_1", account_encode, SELF(account_get),
+	  .patch = { ACCESS_SELF, account_patch },
+	  .delete = { ACCESS_ADMINISTER, account_remove } },
+	{ ROLES_PATH, "RoleCollection", roles_encode, READ(NULL) },
+	{ ROLES_PATH "/{Id}", "Role.v1_3_3", role_encode, READ(NULL) },
+	{ TOKENS_PATH, .encode = tokens_encode, SELF(NULL), .post = { ACCESS_SELF, tokens_add } },
+	{ TOKENS_PATH "/{Id}", .encode = token_encode, SELF(NULL),
+	  .delete = { ACCESS_SELF, token_remove } },
+	{ SESSION_SERVICE_PATH, "SessionService.v1_2_0", session_service_encode, READ(NULL),
+	  .patch = { ACCESS_ADMINISTER, session_service_patch } },
 	{ SESSIONS_PATH, "SessionCollection", sessions_encode, SELF(NULL),
-	  .post = { ACCESS_OPEN, session_post } },
+	  .post = { ACCESS_OPEN, sessions_add } },
 	{ SESSIONS_PATH "/{Id}", "Session.v1_8_0", session_encode, SELF(NULL),
-	  .delete = { ACCESS_SELF, session_delete } },
+	  .delete = { ACCESS_SELF, session_remove } },
 };
 
 size_t resource_count(void)

@@ -19,6 +19,7 @@
 #include "http/server.h"
 
 struct api;
+struct identity;
 struct resource;
 
 /* Who may use a method of a resource; each of the last three may what the ones before it may. */
@@ -49,6 +50,7 @@ struct target {
 	struct str ids[RESOURCE_MAX_IDS];
 	struct str rest;
 	struct str query;
+	const struct identity *who; /* until the handler returns; NULL where nobody logged in */
 };
 
 /* Answers the request: now, or later from a job. */

@@ -248,14 +248,3 @@ bool event_service_encode(struct api *api, const struct target *target, struct s
 			     "\"StreamUri\":\"/stream\"}}}");
 	return true;
 }
-
-bool session_service_encode(struct api *api, const struct target *target, struct strbuf *out)
-{
-	begin(target, "SessionService", "Sessions", out);
-	strbuf_putf(out,
-		    ",\"ServiceEnabled\":true,\"SessionTimeout\":%lld,"
-		    "\"Status\":{\"State\":\"Enabled\",\"Health\":\"OK\"},"
-		    "\"Sessions\":{\"@odata.id\":\"" ROOT "/SessionService/Sessions\"}}",
-		    API_SESSION_TIMEOUT_US / 1000000);
-	return true;
-}

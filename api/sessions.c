@@ -1,73 +1,256 @@
-#include "api/sessions.h"
+/* Sessions: logging in for a token (DSP0266, session login), and out. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
-#include <jansson.h>
-
-#include "api/auth.h"
-#include "api/reply.h"
+#include "accounts/accounts.h"
+#include "accounts/audit.h"
+#include "accounts/login.h"
+#include "accounts/session_store.h"
+#include "accounts/session_table.h"
+#include "api/account_service.h"
+#include "api/api_priv.h"
+#include "api/limits.h"
+#include "api/properties.h"
 #include "api/request_json.h"
+#include "api/resource_json.h"
+#include "base/clock.h"
+#include "base/err.h"
 #include "base/mem.h"
 #include "base/secrets.h"
 #include "http/server.h"
 
-#define SESSION_MAX_BYTES 2048
-
-static void answer_opened(struct http_request *request, const char *token, const char *id,
-			  const char *user)
+static void put_session(const struct session *session, struct strbuf *out)
 {
-	struct strbuf body, location;
+	char *path = xasprintf(SESSIONS_PATH "/%s", session->id);
+	json_t *json = json_pack("{s:s,s:s,s:s,s:s,s:s,s:n,s:s,s:o,s:s}", "@odata.id", path,
+				 "@odata.type", "#Session.v1_8_0.Session", "Id", session->id,
+				 "Name", "Session", "UserName", session->account, "Password",
+				 "ClientOriginIPAddress", session->address, "CreatedTime",
+				 resource_time(session->created_us), "SessionType", "Redfish");
 
-	strbuf_init(&body, SESSION_MAX_BYTES);
-	strbuf_init(&location, SESSION_MAX_BYTES);
-	strbuf_putf(&location, "/redfish/v1/SessionService/Sessions/%s", id);
-	strbuf_putf(
-		&body,
-		"{\"@odata.id\":\"%s\",\"@odata.type\":\"#Session.v1_8_0.Session\",\"Id\":\"%s\","
-		"\"Name\":\"Session %s\",\"UserName\":",
-		location.p, id, id);
-	strbuf_put_json(&body, str_of(user));
-	strbuf_put_text(&body, ",\"Password\":null}");
-	reply_created(request, strbuf_str(&location), token, strbuf_str(&body));
+	free(path);
+	resource_put_json(out, json);
+}
+
+/* --- logging in ----------------------------------------------------------------------------------
+ */
+
+/* First the password is checked, then the database told. */
+struct opening {
+	struct api_job job;
+	struct login login;
+	struct session session;
+	char token[SESSION_TOKEN_CHARS + 1];
+	char ended[SESSION_ID_CHARS + 1]; /* to make room; "" when none had to */
+	bool is_stored;
+};
+
+static void opening_free(struct opening *opening)
+{
+	secrets_wipe(opening, sizeof(*opening));
+	free(opening);
+}
+
+static void answer_opened(struct api *api, struct api_job *job)
+{
+	struct opening *opening = CONTAINER_OF(job, struct opening, job);
+	char *location = xasprintf(SESSIONS_PATH "/%s", opening->session.id);
+	struct strbuf body;
+
+	if (opening->is_stored)
+		session_set_stored(accounts_sessions(api->config.accounts),
+				   str_of(opening->session.id), opening->session.used_us);
+	strbuf_init(&body, API_PAGE_MAX_BYTES);
+	put_session(&opening->session, &body);
+	reply_created(job->request, str_of(location), opening->token, strbuf_str(&body));
 	strbuf_fini(&body);
-	strbuf_fini(&location);
+	free(location);
+	opening_free(opening);
 }
 
-static void refuse_incomplete(struct http_request *request, const char *user, const char *password)
+/* Without a database it is this node's alone until there is one. */
+static void run_store(struct query_job *query, struct db *db, const char *why)
 {
-	static const char key[] = "CreateFailedMissingReqProperties";
-	const struct fault faults[] = {
-		{ .key = key, .args = { STR("UserName") }, .property = "/UserName" },
-		{ .key = key, .args = { STR("Password") }, .property = "/Password" },
-	};
+	struct opening *opening = query->ctx;
+	struct err err;
 
-	reply_faults(request, 400, &faults[user ? 1 : 0], (user || password) ? 1 : 2);
-}
-
-void sessions_open(struct auth *auth, struct http_request *request)
-{
-	char token[AUTH_TOKEN_CHARS + 1], id[AUTH_SESSION_ID_CHARS + 1];
-	const char *user, *password;
-	json_t *json = request_json(request);
-
-	if (!json)
+	if (!db)
 		return;
-	user = json_string_value(json_object_get(json, "UserName"));
-	password = json_string_value(json_object_get(json, "Password"));
-	if (!user || !password)
-		refuse_incomplete(request, user, password);
-	else if (!auth_password_is(auth, str_of(user), str_of(password)))
-		reply_error(request, 401, "AccessUnauthorized");
-	else if (!auth_session_open(auth, token, id))
-		reply_error(request, 503, "SessionLimitExceeded");
-	else
-		answer_opened(request, token, id, user);
-	secrets_wipe(token, sizeof(token));
-	json_decref(json);
+	if (opening->ended[0])
+		session_store_remove(db, str_of(opening->ended), &err);
+	opening->is_stored = session_store_put(db, &opening->session, &err) == 0;
 }
 
-void sessions_close(struct auth *auth, struct http_request *request, struct str id)
+static void open_it(struct api *api, struct opening *opening)
 {
-	if (auth_session_close(auth, id))
-		reply_empty(request);
+	struct http_request *request = opening->job.request;
+
+	if (!session_open(accounts_sessions(api->config.accounts), str_of(opening->login.user),
+			  http_request_peer(request), clock_time_us(), opening->token,
+			  &opening->session, opening->ended)) {
+		reply_error(request, 503, "SessionLimitExceeded");
+		opening_free(opening);
+		return;
+	}
+	opening->job.query =
+		(struct query_job){ .run = run_store, .ctx = opening, .reply_to = api->answers };
+	opening->job.answer = answer_opened;
+	if (query_pool_submit(api->config.writes, &opening->job.query) == 0)
+		api->n_jobs++;
+	else /* the database is slow: it is told of it later */
+		answer_opened(api, &opening->job);
+}
+
+static void answer_checked(struct api *api, struct api_job *job)
+{
+	struct opening *opening = CONTAINER_OF(job, struct opening, job);
+	struct http_request *request = job->request;
+	enum login_answer answer = opening->login.answer;
+
+	login_wipe(&opening->login);
+	if (answer == LOGIN_OK) {
+		open_it(api, opening);
+		return;
+	}
+	opening_free(opening);
+	visit_refuse_login(request, answer);
+}
+
+static void check(struct api *api, struct http_request *request, struct str user,
+		  struct str password)
+{
+	struct opening *opening = xcalloc(1, sizeof(*opening));
+	struct login *login = &opening->login;
+	int r;
+
+	opening->job = (struct api_job){ .answer = answer_checked, .request = request };
+	login_set(login, user, password, http_request_peer(request));
+	login->way = "Session";
+	login->method = http_request_method_text(request);
+	login->uri = http_request_path(request);
+	login->work.item = &opening->job.query.item;
+	login->work.reply_to = api->answers;
+	r = login_begin(api->auth.logins, login);
+	if (r == 0) {
+		api->n_jobs++;
+		return;
+	}
+	opening_free(opening);
+	visit_refuse_attempt(request, r);
+}
+
+void sessions_add(struct api *api, const struct target *target)
+{
+	static const char *const needed[] = { "UserName", "Password" };
+	json_t *body = request_json(target->request);
+	struct properties properties;
+	struct str user, password;
+
+	if (!body)
+		return;
+	properties_begin(&properties, body);
+	user = properties_text(&properties, "UserName");
+	password = properties_text(&properties, "Password");
+	for (size_t i = 0; i < ARRAY_LEN(needed); i++) {
+		if (!json_object_get(body, needed[i]))
+			properties_refuse(&properties, needed[i],
+					  "CreateFailedMissingReqProperties", NULL);
+	}
+	if (properties_are_good(&properties, target->request))
+		check(api, target->request, user, password);
+	properties_fini(&properties);
+	json_decref(body);
+}
+
+/* --- reading -------------------------------------------------------------------------------------
+ */
+
+static bool may_see(const struct target *target, const struct session *session)
+{
+	return identity_is_administrator(target->who) ||
+	       strcmp(session->account, target->who->user) == 0;
+}
+
+bool sessions_encode(struct api *api, const struct target *target, struct strbuf *out)
+{
+	struct members members;
+	size_t n;
+	struct session *list = session_list(accounts_sessions(api->config.accounts), &n);
+
+	members_begin(&members, SESSIONS_PATH, target->resource->type, "Sessions", out);
+	for (size_t i = 0; i < n; i++) {
+		if (may_see(target, &list[i]))
+			members_put(&members, str_of(list[i].id));
+	}
+	members_end(&members);
+	free(list);
+	return true;
+}
+
+/* That another's session is there is nobody's business. */
+static bool find(struct api *api, const struct target *target, struct session *out)
+{
+	return session_find(accounts_sessions(api->config.accounts), target->ids[0], out) &&
+	       may_see(target, out);
+}
+
+bool session_encode(struct api *api, const struct target *target, struct strbuf *out)
+{
+	struct session session;
+
+	if (!find(api, target, &session))
+		return false;
+	put_session(&session, out);
+	return true;
+}
+
+/* --- logging out ---------------------------------------------------------------------------------
+ */
+
+struct closing {
+	struct api_job job;
+	struct session session;
+	int result;
+};
+
+static void run_remove(struct query_job *query, struct db *db, const char *why)
+{
+	struct closing *closing = query->ctx;
+	struct err err;
+
+	closing->result =
+		db ? session_store_remove(db, str_of(closing->session.id), &err) : -ENOTCONN;
+}
+
+static void answer_closed(struct api *api, struct api_job *job)
+{
+	struct closing *closing = CONTAINER_OF(job, struct closing, job);
+
+	/* Without a database it ends here at once, and elsewhere when it times out there. */
+	visit_say(job->request, "Rfeventd.1.0.UserLoggedOut",
+		  AUDIT_ARGS(closing->session.account, closing->session.address));
+	reply_empty(job->request);
+	free(closing);
+}
+
+void session_remove(struct api *api, const struct target *target)
+{
+	struct closing *closing = xcalloc(1, sizeof(*closing));
+
+	closing->job = (struct api_job){
+		.query = { .run = run_remove, .ctx = closing, .reply_to = api->answers },
+		.answer = answer_closed,
+		.request = target->request
+	};
+	if (!find(api, target, &closing->session)) {
+		reply_missing(target->request);
+		free(closing);
+		return;
+	}
+	session_close(accounts_sessions(api->config.accounts), target->ids[0]);
+	if (query_pool_submit(api->config.writes, &closing->job.query) == 0)
+		api->n_jobs++;
 	else
-		reply_error(request, 404, "ResourceNotFound", .args = { STR("Session"), id });
+		answer_closed(api, &closing->job);
 }

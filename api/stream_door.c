@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "api/api_priv.h"
-#include "api/auth.h"
 #include "api/limits.h"
 #include "api/reply.h"
 #include "api/websocket.h"
@@ -123,7 +122,6 @@ static void adopt(struct api *api, const struct target *target, bool authenticat
 
 void stream_get(struct api *api, const struct target *target)
 {
-	enum auth_answer who = auth_check(api->auth, target->request);
 	const char *fault = upgrade_fault(target->request);
 
 	if (fault)
@@ -131,8 +129,6 @@ void stream_get(struct api *api, const struct target *target)
 	else if (!origin_is_ours(target->request))
 		reply_error(target->request, 403, "InsufficientPrivilege",
 			    .resolution = "A page of another origin may not open the stream.");
-	else if (who == AUTH_WRONG)
-		reply_error(target->request, 401, "AccessUnauthorized");
 	else
-		adopt(api, target, who == AUTH_OK);
+		adopt(api, target, target->who != NULL);
 }

@@ -14,12 +14,13 @@ struct cli {
 	char *url, *user, *password_file, *cacert;
 	char *events_url, *events_token_file;
 	char *state_dir; /* of a service on this machine */
+	char *token, *session; /* of rfevent login: the session's token and path */
 	bool insecure;
 	enum cli_output output;
 };
 
 struct cli_verb {
-	const char *noun, *verb;
+	const char *noun, *verb; /* verb "": the noun stands alone */
 	const char *arguments; /* as shown in the help */
 	const char *help;      /* one line, then more lines */
 	int (*run)(const struct cli *cli, int argc, char **argv); /* argv[0] is the verb */
@@ -33,6 +34,10 @@ extern const struct cli_verb registry_list_verb, registry_show_verb, registry_ad
 extern const struct cli_verb journal_status_verb, journal_verify_verb, journal_export_verb;
 extern const struct cli_verb storage_status_verb;
 extern const struct cli_verb quarantine_list_verb, quarantine_show_verb, quarantine_retry_verb;
+extern const struct cli_verb login_verb, logout_verb, account_list_verb, account_add_verb,
+	account_passwd_verb, account_role_verb, account_enable_verb, account_disable_verb,
+	account_unlock_verb, account_remove_verb, token_list_verb, token_add_verb,
+	token_remove_verb;
 
 /* "rfevent: …" on standard error; returns `status`. */
 int cli_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));

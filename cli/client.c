@@ -1,7 +1,7 @@
 #include "cli/client.h"
 
 #include <curl/curl.h>
-#include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +9,7 @@
 #include "base/secrets.h"
 #include "cli/cli.h"
 #include "cli/endpoint.h"
+#include "cli/prompt.h"
 
 #define CONNECT_TIMEOUT_S 10L
 #define HEADER_MAX_BYTES 65536
@@ -21,13 +22,24 @@ static size_t on_body(char *data, size_t size, size_t n, void *ctx)
 	return answer->body.failed ? 0 : size * n;
 }
 
-/* Keep the target of `Link: <…>; rel="next"`. */
+static void take_header(struct str line, struct str name, char **out)
+{
+	if (line.len < name.len || !str_eq_nocase((struct str){ line.p, name.len }, name))
+		return;
+	free(*out);
+	*out = xstrndup(str_trim((struct str){ line.p + name.len, line.len - name.len }));
+}
+
+/* Keep the target of `Link: <…>; rel="next"`, and what a login is told. */
 static size_t on_header(char *data, size_t size, size_t n, void *ctx)
 {
 	struct client_answer *answer = ctx;
 	struct str line = { data, size * n };
 	size_t open, close;
 
+	take_header(line, STR("X-Auth-Token:"), &answer->token);
+	take_header(line, STR("Location:"), &answer->location);
+	take_header(line, STR("ETag:"), &answer->etag);
 	if (line.len < 5 || !str_eq_nocase((struct str){ line.p, 5 }, STR("link:")) ||
 	    str_find(line, STR("rel=\"next\"")) == line.len)
 		return size * n;
@@ -96,21 +108,27 @@ static int perform(CURL *curl, const char *url, struct client_answer *answer)
 	return answer->status >= 400 ? fail_status(answer, url) : 0;
 }
 
-/* With the user's name and password. */
+/* With the token of a login, or the user's name and password. */
 static int perform_as_user(const struct cli *cli, CURL *curl, const char *url,
 			   struct client_answer *out)
 {
-	char *password = endpoint_password(cli);
+	char *password = cli->token ? NULL : endpoint_password(cli);
 	int r;
 
-	if (!password)
+	if (!password && !cli->token)
 		return CLI_REFUSED;
-	curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
-	curl_easy_setopt(curl, CURLOPT_USERNAME, cli->user);
-	curl_easy_setopt(curl, CURLOPT_PASSWORD, password);
+	if (cli->token) {
+		curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
+		curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, cli->token);
+	} else {
+		curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
+		curl_easy_setopt(curl, CURLOPT_USERNAME, cli->user);
+		curl_easy_setopt(curl, CURLOPT_PASSWORD, password);
+	}
 	r = perform(curl, url, out);
-	secrets_wipe(password, strlen(password));
-	free(password);
+	if (out->status == 401 && cli->token)
+		fputs("rfevent: the session may have timed out: rfevent login opens another\n", stderr);
+	prompt_forget(password);
 	return r;
 }
 
@@ -145,11 +163,20 @@ static void set_body(CURL *curl, struct str body)
 int client_send(const struct cli *cli, const char *method, const char *path, struct str body,
 		struct client_answer *out)
 {
+	return client_change(cli, method, path, NULL, body, out);
+}
+
+int client_change(const struct cli *cli, const char *method, const char *path, const char *etag,
+		  struct str body, struct client_answer *out)
+{
+	char *if_match = etag ? xasprintf("If-Match: %s", etag) : NULL;
 	char *url = xasprintf("%s%s", cli->url, path);
 	struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
 	CURL *curl = new_request(cli, url, out);
 	int r;
 
+	if (if_match)
+		headers = curl_slist_append(headers, if_match);
 	if (body.len > 0) {
 		curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
 		set_body(curl, body);
@@ -159,7 +186,38 @@ int client_send(const struct cli *cli, const char *method, const char *path, str
 	curl_easy_cleanup(curl);
 	curl_slist_free_all(headers);
 	free(url);
+	free(if_match);
 	return r;
+}
+
+json_t *client_parse(const struct client_answer *answer)
+{
+	json_t *json = json_loadb(answer->body.p ? answer->body.p : "", answer->body.len, 0, NULL);
+
+	if (!json)
+		cli_fail(CLI_REFUSED, "the service's answer is not what was expected");
+	return json;
+}
+
+int client_get_json(const struct cli *cli, const char *path, json_t **out)
+{
+	struct client_answer answer;
+	int r = client_get(cli, path, "application/json", NULL, &answer);
+
+	if (r == CLI_OK) {
+		*out = client_parse(&answer);
+		r = *out ? CLI_OK : CLI_REFUSED;
+	}
+	client_answer_fini(&answer);
+	return r;
+}
+
+struct str client_text(const json_t *object, const char *name)
+{
+	const json_t *value = json_object_get(object, name);
+
+	return (struct str){ json_is_string(value) ? json_string_value(value) : "",
+			     json_string_length(value) };
 }
 
 int client_post(const struct cli *cli, const char *url, struct str body, struct client_answer *out)
@@ -180,7 +238,12 @@ void client_answer_fini(struct client_answer *answer)
 {
 	strbuf_fini(&answer->body);
 	free(answer->next);
-	answer->next = NULL;
+	if (answer->token)
+		secrets_wipe(answer->token, strlen(answer->token));
+	free(answer->token);
+	free(answer->location);
+	free(answer->etag);
+	answer->next = answer->token = answer->location = answer->etag = NULL;
 }
 
 char *client_escape(const char *text)

@@ -40,6 +40,10 @@ static void read_line(struct cli *cli, struct str line)
 		take(&cli->events_url, value);
 	else if (str_eq(name, STR("RFEVENT_EVENTS_TOKEN_FILE")))
 		take(&cli->events_token_file, value);
+	else if (str_eq(name, STR("RFEVENT_TOKEN")))
+		take(&cli->token, value);
+	else if (str_eq(name, STR("RFEVENT_SESSION")))
+		take(&cli->session, value);
 }
 
 static void read_env(struct cli *cli, struct str text)
@@ -53,8 +57,21 @@ static void read_env(struct cli *cli, struct str text)
 	}
 }
 
+/* A session is of one user at one service: not for whom the options named. */
+static void drop_foreign_token(struct cli *cli, bool named_user, const char *named_url,
+			       const char *file_url)
+{
+	if (!named_user && (!named_url || (file_url && strcmp(named_url, file_url) == 0)))
+		return;
+	free(cli->token);
+	free(cli->session);
+	cli->token = cli->session = NULL;
+}
+
 void endpoint_find(struct cli *cli)
 {
+	bool named_user = cli->user || cli->password_file;
+	char *named_url = cli->url;
 	const char *home = getenv("HOME");
 	char *places[] = { xstrdup(getenv("RFEVENT_CONFIG") ? getenv("RFEVENT_CONFIG") : ""),
 			   xstrdup("./var/rfevent.env"),
@@ -63,12 +80,18 @@ void endpoint_find(struct cli *cli)
 	char *text = NULL;
 	size_t n;
 
+	cli->url = NULL; /* what the file says is looked at, even where an option goes before it */
 	for (size_t i = 0; i < ARRAY_LEN(places) && !text; i++)
 		if (places[i][0] && file_read(places[i], ENV_MAX_BYTES, &text, &n, NULL) == 0)
 			read_env(cli, (struct str){ text, n });
 	for (size_t i = 0; i < ARRAY_LEN(places); i++)
 		free(places[i]);
 	free(text);
+	drop_foreign_token(cli, named_user, named_url, cli->url);
+	if (named_url) {
+		free(cli->url);
+		cli->url = named_url;
+	}
 	take(&cli->url, STR("https://localhost:9443"));
 	take(&cli->user, STR("admin"));
 }
@@ -93,8 +116,8 @@ char *endpoint_secret(const char *path, const char *what)
 char *endpoint_password(const struct cli *cli)
 {
 	if (!cli->password_file) {
-		cli_fail(CLI_REFUSED, "no service was found: give --url, --user and --password-file, or "
-				      "name its rfevent.env in RFEVENT_CONFIG");
+		cli_fail(CLI_REFUSED, "no service was found: log in with rfevent login, give --url, --user "
+				      "and --password-file, or name its rfevent.env in RFEVENT_CONFIG");
 		return NULL;
 	}
 	return endpoint_secret(cli->password_file, "password file");

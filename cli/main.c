@@ -18,6 +18,12 @@ static const struct cli_verb *const verbs[] = {
 	&registry_resolve_verb, &storage_status_verb,
 	&journal_status_verb, &journal_verify_verb, &journal_export_verb,
 	&quarantine_list_verb, &quarantine_show_verb, &quarantine_retry_verb,
+	&registry_resolve_verb,
+	&login_verb,        &logout_verb,          &account_list_verb,
+	&account_add_verb,  &account_passwd_verb,  &account_role_verb,
+	&account_enable_verb, &account_disable_verb, &account_unlock_verb,
+	&account_remove_verb, &token_list_verb,    &token_add_verb,
+	&token_remove_verb,
 };
 
 static const char usage[] =
@@ -56,7 +62,8 @@ int cli_usage(const struct cli_verb *verb, const char *format, ...)
 	va_start(args, format);
 	vfprintf(stderr, format, args);
 	va_end(args);
-	fprintf(stderr, "\nUsage: rfevent %s %s %s\n", verb->noun, verb->verb, verb->arguments);
+	fprintf(stderr, "\nUsage: rfevent %s%s%s %s\n", verb->noun, verb->verb[0] ? " " : "",
+		verb->verb, verb->arguments);
 	return CLI_USAGE;
 }
 
@@ -66,8 +73,9 @@ static void print_help(const char *noun)
 		fputs(usage, stdout);
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
 		if (!noun || strcmp(verbs[i]->noun, noun) == 0)
-			printf("rfevent %s %s %s\n  %.*s\n", verbs[i]->noun, verbs[i]->verb,
-			       verbs[i]->arguments, (int)strcspn(verbs[i]->help, "\n"),
+			printf("rfevent %s%s%s %s\n  %.*s\n", verbs[i]->noun,
+			       verbs[i]->verb[0] ? " " : "", verbs[i]->verb, verbs[i]->arguments,
+			       (int)strcspn(verbs[i]->help, "\n"),
 			       verbs[i]->help);
 	puts("\nExit status: 0 good, 1 refused or found wanting, 2 usage, 3 cannot reach.");
 }
@@ -129,6 +137,7 @@ static int run_verb(struct cli *cli, int argc, char **argv)
 {
 	const char *noun = argv[0];
 	bool noun_known = false;
+	int n_words;
 
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
 		const struct cli_verb *verb = verbs[i];
@@ -136,16 +145,18 @@ static int run_verb(struct cli *cli, int argc, char **argv)
 		if (strcmp(verb->noun, noun) != 0)
 			continue;
 		noun_known = true;
-		if (argc < 2 || strcmp(verb->verb, argv[1]) != 0)
+		n_words = verb->verb[0] ? 2 : 1;
+		if (argc < n_words || (n_words == 2 && strcmp(verb->verb, argv[1]) != 0))
 			continue;
-		if (argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0)) {
-			printf("Usage: rfevent %s %s %s\n\n%s", verb->noun, verb->verb,
-			       verb->arguments, verb->help);
+		if (argc > n_words && (strcmp(argv[n_words], "--help") == 0 ||
+				       strcmp(argv[n_words], "-h") == 0)) {
+			printf("Usage: rfevent %s%s%s %s\n\n%s", verb->noun,
+			       n_words == 2 ? " " : "", verb->verb, verb->arguments, verb->help);
 			return CLI_OK;
 		}
 		endpoint_find(cli);
 		optind = 0; /* getopt begins anew, past the verb */
-		return verb->run(cli, argc - 1, argv + 1);
+		return verb->run(cli, argc - n_words + 1, argv + n_words - 1);
 	}
 	if (noun_known && argc > 1 && is_help(argv[1])) {
 		print_help(noun);
@@ -177,5 +188,7 @@ int main(int argc, char **argv)
 	free(cli.events_url);
 	free(cli.events_token_file);
 	free(cli.state_dir);
+	free(cli.token);
+	free(cli.session);
 	return status;
 }

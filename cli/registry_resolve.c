@@ -283,7 +283,7 @@ static int run_resolve(const struct cli *cli, int argc, char **argv)
 	question->args = asking.args;
 	for (size_t i = 0; i < question->n_args; i++)
 		asking.args[i] = str_of(argv[optind + 1 + (int)i]);
-	if (asking.paths.n == 0 && asking.translations.n == 0 && cli->password_file)
+	if (asking.paths.n == 0 && asking.translations.n == 0 && (cli->password_file || cli->token))
 		return ask_service(cli, &asking);
 	if (asking.source && asking.paths.n == 0)
 		return cli_usage(

@@ -24,37 +24,6 @@
 #define MAX_DEPTH   16 /* of folders that are added */
 #define SHOWN_CHARS 12 /* of a hash in a table */
 
-static json_t *parse_answer(const struct client_answer *answer)
-{
-	json_t *json = json_loadb(answer->body.p ? answer->body.p : "", answer->body.len, 0, NULL);
-
-	if (!json)
-		cli_fail(CLI_REFUSED, "the service's answer is not what was expected");
-	return json;
-}
-
-/* GET as JSON; *out is new. */
-static int get_json(const struct cli *cli, const char *path, json_t **out)
-{
-	struct client_answer answer;
-	int r = client_get(cli, path, JSON, NULL, &answer);
-
-	if (r == CLI_OK) {
-		*out = parse_answer(&answer);
-		r = *out ? CLI_OK : CLI_REFUSED;
-	}
-	client_answer_fini(&answer);
-	return r;
-}
-
-static struct str text_of(const json_t *object, const char *name)
-{
-	const json_t *value = json_object_get(object, name);
-
-	return (struct str){ json_is_string(value) ? json_string_value(value) : "",
-			     json_string_length(value) };
-}
-
 static const json_t *oem_of(const json_t *file)
 {
 	return json_object_get(json_object_get(file, "Oem"), "Rfeventd");
@@ -93,24 +62,24 @@ static int run_list(const struct cli *cli, int argc, char **argv)
 
 	if (argc > 1)
 		return cli_usage(&registry_list_verb, "'%s' is too much", argv[1]);
-	r = get_json(cli, REGISTRIES "?$expand=.", &json);
+	r = client_get_json(cli, REGISTRIES "?$expand=.", &json);
 	if (r != CLI_OK)
 		return r;
 	table = table_new("Id,Languages,#Keys,#Findings,Origin,SHA256,Place");
 	json_array_foreach(json_object_get(json, "Members"), i, file)
 	{
 		const json_t *oem = oem_of(file);
-		struct str hash = text_of(oem, "SHA256");
+		struct str hash = client_text(oem, "SHA256");
 
 		if (cli->output == OUTPUT_TABLE && hash.len > SHOWN_CHARS)
 			hash.len = SHOWN_CHARS;
-		table_put(table, text_of(file, "Id"));
+		table_put(table, client_text(file, "Id"));
 		put_languages(table, file);
 		put_number(table, oem, "Keys");
 		put_number(table, oem, "Findings");
-		table_put(table, text_of(oem, "Origin"));
+		table_put(table, client_text(oem, "Origin"));
 		table_put(table, hash);
-		table_put(table, text_of(oem, "Place"));
+		table_put(table, client_text(oem, "Place"));
 	}
 	table_print(table, cli->output);
 	table_free(table);
@@ -129,8 +98,8 @@ static struct str find_location(const json_t *file, const char *language)
 
 	json_array_foreach(json_object_get(file, "Location"), i, location)
 	{
-		if (!language || str_eq_nocase(text_of(location, "Language"), str_of(language)))
-			return text_of(location, "Uri");
+		if (!language || str_eq_nocase(client_text(location, "Language"), str_of(language)))
+			return client_text(location, "Uri");
 	}
 	return (struct str){ NULL, 0 };
 }
@@ -143,13 +112,13 @@ static void print_messages(const json_t *registry, enum cli_output output)
 
 	json_object_foreach(json_object_get(registry, "Messages"), key, message)
 	{
-		struct str severity = text_of(message, "MessageSeverity");
+		struct str severity = client_text(message, "MessageSeverity");
 
 		table_put(table, str_of(key));
-		table_put(table, severity.len > 0 ? severity : text_of(message, "Severity"));
+		table_put(table, severity.len > 0 ? severity : client_text(message, "Severity"));
 		put_number(table, message, "NumberOfArgs");
-		table_put(table, text_of(message, "Message"));
-		table_put(table, text_of(message, "Resolution"));
+		table_put(table, client_text(message, "Message"));
+		table_put(table, client_text(message, "Resolution"));
 	}
 	table_print(table, output);
 	table_free(table);
@@ -168,7 +137,7 @@ static int show_body(const struct cli *cli, const json_t *file, const char *id,
 		return cli_fail(CLI_REFUSED, "'%s' is not there in '%s'", id, language);
 	path = xstrndup(uri);
 	r = client_get(cli, path, JSON, NULL, &answer);
-	json = r == CLI_OK ? parse_answer(&answer) : NULL;
+	json = r == CLI_OK ? client_parse(&answer) : NULL;
 	if (json && cli->output == OUTPUT_JSON)
 		fwrite(answer.body.p, 1, answer.body.len, stdout);
 	else if (json)
@@ -205,7 +174,7 @@ static int run_show(const struct cli *cli, int argc, char **argv)
 	if (optind + 1 != argc)
 		return cli_usage(&registry_show_verb, "one Id is needed, as Power.1.2.0");
 	path = path_of(argv[optind]);
-	r = get_json(cli, path, &file);
+	r = client_get_json(cli, path, &file);
 	if (r == CLI_OK) {
 		r = show_body(cli, file, argv[optind], language);
 		json_decref(file);
@@ -239,8 +208,8 @@ static void report_added(struct adding *adding, const char *path, const json_t *
 	{
 		bool is_new = json_is_true(json_object_get(one, "New"));
 
-		table_put(adding->table, text_of(one, "Registry"));
-		table_put(adding->table, text_of(one, "Language"));
+		table_put(adding->table, client_text(one, "Registry"));
+		table_put(adding->table, client_text(one, "Language"));
 		put_number(adding->table, one, "Keys");
 		put_number(adding->table, one, "Findings");
 		table_put(adding->table, is_new ? STR("added") : STR("there already"));
@@ -249,7 +218,7 @@ static void report_added(struct adding *adding, const char *path, const json_t *
 			continue;
 		adding->n_new++;
 		snprintf(adding->last, sizeof(adding->last), "%.*s",
-			 STR_ARG(text_of(one, "SHA256")));
+			 STR_ARG(client_text(one, "SHA256")));
 	}
 }
 
@@ -268,7 +237,7 @@ static void add_file(struct adding *adding, const char *path)
 	}
 	r = client_send(adding->cli, "POST", REGISTRIES, (struct str){ bytes, n }, &answer);
 	if (r == CLI_OK)
-		json = parse_answer(&answer);
+		json = client_parse(&answer);
 	else
 		fprintf(stderr, "rfevent: '%s' was not added\n", path);
 	if (json)
@@ -325,7 +294,7 @@ static bool is_loaded(const struct cli *cli, const char *sha256)
 	json_t *json, *file, *hash;
 	size_t i, k;
 
-	if (get_json(cli, REGISTRIES "?$expand=.", &json) != CLI_OK)
+	if (client_get_json(cli, REGISTRIES "?$expand=.", &json) != CLI_OK)
 		return true; /* said already */
 	json_array_foreach(json_object_get(json, "Members"), i, file)
 	{
@@ -396,13 +365,13 @@ static int run_fetch(const struct cli *cli, int argc, char **argv)
 	r = client_send(cli, "POST", path, STR("{}"), &answer);
 	if (r == CLI_OK) {
 		struct table *table = table_new("#Fetched,#New,#Unchanged,#Failed,Why");
-		json_t *json = parse_answer(&answer);
+		json_t *json = client_parse(&answer);
 
 		put_number(table, json, "Fetched");
 		put_number(table, json, "New");
 		put_number(table, json, "Unchanged");
 		put_number(table, json, "Failed");
-		table_put(table, text_of(json, "Why"));
+		table_put(table, client_text(json, "Why"));
 		table_print(table, cli->output);
 		if (json_integer_value(json_object_get(json, "Failed")) > 0)
 			r = CLI_REFUSED;

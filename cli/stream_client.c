@@ -96,12 +96,15 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
 	}
 }
 
-/* "Basic …" of the user and password, new; NULL with words. */
+/* "Bearer …" of a login's token, else "Basic …" of the user and password, new; NULL with words. */
 static char *authorization(const struct cli *cli)
 {
-	char *password = endpoint_password(cli), *pair, *value;
+	char *password, *pair, *value;
 	size_t n;
 
+	if (cli->token)
+		return xasprintf("Bearer %s", cli->token);
+	password = endpoint_password(cli);
 	if (!password)
 		return NULL;
 	pair = xasprintf("%s:%s", cli->user, password);

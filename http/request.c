@@ -128,8 +128,11 @@ void http_respond(struct http_request *request, int status, const struct http_he
 		  size_t n_headers, struct str body)
 {
 	struct connection *connection = request->connection;
+	const struct http_handler *handler = server_handler(connection->server);
 
 	assert(!request->answered);
+	if (handler->on_answer)
+		handler->on_answer(request, status, handler->ctx);
 	if (connection->state != CONNECTION_GONE) {
 		connection->protocol->answer(request, status, headers, n_headers, body);
 		return;

@@ -47,6 +47,8 @@ struct http_handler {
 	void (*on_head)(struct http_request *request, void *ctx);
 	/* The whole request is in. Must be answered exactly once, now or later. */
 	void (*on_request)(struct http_request *request, void *ctx);
+	/* http_respond() was called for it: the last look at it. NULL is allowed. */
+	void (*on_answer)(struct http_request *request, int status, void *ctx);
 	void *ctx;
 };
 

@@ -55,7 +55,7 @@ struct config {
 	char *storage_url, *storage_direct_url, *storage_read_url;
 	int storage_acknowledge;
 	int64_t storage_journal_max_bytes, storage_journal_keep_us;
-	int64_t storage_keep_events_us, storage_keep_metric_reports_us;
+	int64_t storage_keep_events_us, storage_keep_metric_reports_us, storage_keep_audit_us;
 	struct config_list storage_adopt;
 	char *secrets_key_file;
 

@@ -1,6 +1,5 @@
 #include "service/first_start.h"
 
-#include <crypt.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,24 +106,6 @@ int key_check(struct db *db, struct uuid node, const char *path, const char *fin
 	return r;
 }
 
-/* crypt(3) form of `password` by the system's strongest hash; *out is new. */
-static int hash_password(const char *password, char **out, struct err *err)
-{
-	struct crypt_data *data = xcalloc(1, sizeof(*data));
-	char salt[CRYPT_GENSALT_OUTPUT_SIZE];
-	const char *hash = NULL;
-
-	if (crypt_gensalt_rn(NULL, 0, NULL, 0, salt, sizeof(salt)))
-		hash = crypt_r(password, salt, data);
-	if (hash && hash[0] != '*')
-		*out = xstrdup(hash);
-	else
-		hash = NULL;
-	free(data);
-	return hash ? 0 : err_set(err, -EIO, "cannot hash the admin password: %s", strerror(errno));
-}
-
-
 /* --- the first start ---------------------------------------------------------------------------
  */
 
@@ -149,42 +130,6 @@ static struct db *open_shared(const char *url)
 	return NULL;
 }
 
-/* The account is ours to make unless the database has it. A crash after the claim must not lose the
- * password, so the file comes first and goes when somebody was faster. */
-static int make_admin(const struct first_start *first, struct db *db, char **hash, struct err *err)
-{
-	char *path = xasprintf("%s/admin-password", first->state_dir);
-	bool was_there = access(path, F_OK) == 0;
-	char *password = NULL, *ours = NULL;
-	int r = secret_file(path, &password, err);
-
-	if (r == 0)
-		r = hash_password(password, &ours, err);
-	if (r == 0 && db) {
-		r = fact_claim(db, FACT_ADMIN_HASH, str_of(ours), first->node, hash, err);
-		if (r == 0 && !was_there)
-			unlink(path);
-	} else if (r == 0) {
-		*hash = xstrdup(ours);
-	}
-	if (r >= 0)
-		log_info("service", "first start: secrets made", LOG_T("password_file", path));
-	if (password)
-		secrets_wipe(password, strlen(password));
-	free(password);
-	free(ours);
-	free(path);
-	return r < 0 ? r : 0;
-}
-
-static int find_admin(const struct first_start *first, struct db *db, char **hash, struct err *err)
-{
-	int r = db ? fact_claim(db, FACT_ADMIN_HASH, (struct str){ NULL, 0 }, first->node, hash, err)
-		   : -ENOENT;
-
-	return r == -ENOENT ? make_admin(first, db, hash, err) : r;
-}
-
 /* What the database's replicas share, unless the configuration or a file says it. */
 static int find_token(const struct first_start *first, struct db *db, char **token, struct err *err)
 {
@@ -200,15 +145,13 @@ static int find_token(const struct first_start *first, struct db *db, char **tok
 	return r;
 }
 
-int first_start(const struct first_start *first, char **admin_hash, char **token, struct err *err)
+int first_start(const struct first_start *first, char **token, struct err *err)
 {
 	struct db *db = open_shared(first->url);
 	int r = 0;
 
 	if (db)
 		r = key_check(db, first->node, first->key_file, first->key_fingerprint, err);
-	if (r == 0)
-		r = find_admin(first, db, admin_hash, err);
 	if (r == 0 && !*token)
 		r = find_token(first, db, token, err);
 	db_close(db);

@@ -1,8 +1,7 @@
 /* First start: the secrets of a node that has no snapshot yet, and the key that replicas share.
  *
- * On a database that other replicas use, their enrolment token and first account hold; only the
- * replica that makes the account writes admin-password. Thread: main's, before the loop runs;
- * key_check() from any.
+ * On a database that other replicas use, their enrolment token holds. Thread: main's, before the
+ * loop runs; key_check() from any.
  */
 #ifndef SERVICE_FIRST_START_H
 #define SERVICE_FIRST_START_H
@@ -19,9 +18,9 @@ struct first_start {
 	const char *key_file, *key_fingerprint; /* NULL: none configured */
 };
 
-/* *admin_hash and *token are new. A *token that is set (by the configuration) stays. -EKEYREJECTED:
- * the key is another one than the database's replicas share. */
-int first_start(const struct first_start *first, char **admin_hash, char **token, struct err *err);
+/* *token is new; one that is set (by the configuration) stays. -EKEYREJECTED: the key is another one
+ * than the database's replicas share. */
+int first_start(const struct first_start *first, char **token, struct err *err);
 
 /* The first line of `path`, or a fresh secret written to it, mode 0600. *out is new. */
 int secret_file(const char *path, char **out, struct err *err);

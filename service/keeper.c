@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "accounts/password.h"
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -16,6 +17,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/secrets.h"
 #include "base/slot.h"
 #include "event/source_set.h"
 #include "service/conditions.h"
@@ -248,7 +250,22 @@ static void on_save_log(struct loop_timer *timer)
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
-/* Identity and secrets of a node that has none yet, or has lost its snapshot. */
+/* The administrator's password, in its file, and its hash; *hash_out is new. */
+static int make_password(struct keeper *keeper, char **hash_out, struct err *err)
+{
+	char *password = NULL;
+	int r = secret_file(keeper->password_path, &password, err);
+
+	if (r == 0)
+		r = password_hash(str_of(password), hash_out, err);
+	if (password)
+		secrets_wipe(password, strlen(password));
+	free(password);
+	return r;
+}
+
+/* Identity and secrets of a node that has none yet, or has lost its snapshot. With a database that
+ * others may share, the administrator is made when it is known that there is none. */
 static int make_first(struct keeper *keeper, const struct config *config, char **token,
 		      struct err *err)
 {
@@ -258,12 +275,14 @@ static int make_first(struct keeper *keeper, const struct config *config, char *
 					   .key_file = config->secrets_key_file,
 					   .key_fingerprint = keeper->key_fingerprint };
 	char *hash = NULL;
-	int r = first_start(&first, &hash, token, err);
+	int r = first_start(&first, token, err);
 
+	if (r == 0 && !config->storage_url)
+		r = make_password(keeper, &hash, err);
 	if (r < 0)
 		return r;
 	keeper->snapshot = (struct snapshot){ .node = first.node, .arena = arena_new(1 << 20) };
-	keeper->snapshot.admin_hash = arena_copy(keeper->snapshot.arena, str_of(hash));
+	keeper->snapshot.admin_hash = arena_copy(keeper->snapshot.arena, hash ? str_of(hash) : STR(""));
 	free(hash);
 	return 0;
 }
@@ -317,6 +336,22 @@ static bool has_private_data(const struct config *config)
 	return found;
 }
 
+int keeper_admin_hash_or_new(void *ctx, char **hash_out, struct err *err)
+{
+	struct keeper *keeper = ctx;
+	int r;
+
+	if (keeper->snapshot.admin_hash.len > 0) {
+		*hash_out = xstrndup(keeper->snapshot.admin_hash);
+		return 0;
+	}
+	r = make_password(keeper, hash_out, err);
+	if (r == 0)
+		log_info("service", "administrator made",
+			 LOG_T("password_file", keeper->password_path));
+	return r;
+}
+
 static int load(struct keeper *keeper, const struct config *config, struct err *err)
 {
 	bool is_first = false;
@@ -338,6 +373,10 @@ static int load(struct keeper *keeper, const struct config *config, struct err *
 	keeper->gone_seq = keeper->saved_gone_seq = keeper->snapshot.gone_seq;
 	if (put_configured(keeper, config) || is_first)
 		r = save(keeper, err);
+	if (is_first && r == 0)
+		log_info("service", "first start: secrets made",
+			 LOG_T(config->storage_url ? NULL : "password_file", keeper->password_path),
+			 LOG_T("enrolment_token_file", keeper->token_path));
 	return r;
 }
 
@@ -550,17 +589,4 @@ void keeper_learn_token(struct keeper *keeper, struct str token)
 		flush_soon(keeper);
 	}
 	free(text);
-}
-
-void keeper_learn_admin(struct keeper *keeper, struct str hash)
-{
-	if (str_eq(hash, keeper->snapshot.admin_hash))
-		return;
-	log_warn("service",
-		 "another replica made the admin account: this node's password ends with the next "
-		 "start",
-		 LOG_T("file", keeper->password_path));
-	keeper->snapshot.admin_hash = arena_copy(keeper->texts, hash);
-	unlink(keeper->password_path);
-	flush_soon(keeper);
 }

@@ -22,13 +22,16 @@ struct query_pool;
 struct slot;
 struct source;
 
-/* Load the snapshot of config->state_dir, or make a first one (and the files admin-password and
- * enrolment-token, mode 0600). */
+/* Load the snapshot of config->state_dir, or make a first one (and the files enrolment-token and,
+ * with a database of its own, admin-password, mode 0600). */
 int keeper_open(const struct config *config, struct loop *loop, struct keeper **out,
 		struct err *err);
 void keeper_close(struct keeper *keeper); /* writes what changed; NULL is allowed */
 struct slot *keeper_sources(struct keeper *keeper); /* of struct source_set */
+/* Of the administrator this node made, for the first account; empty when it made none. */
 struct str keeper_admin_hash(const struct keeper *keeper);
+/* The same, made now (with its file admin-password) when there is none: account_hash_fn. Any thread. */
+int keeper_admin_hash_or_new(void *keeper, char **hash_out, struct err *err);
 struct str keeper_enrolment_token(const struct keeper *keeper);
 struct uuid keeper_node(const struct keeper *keeper);
 /* The id of a source that the configuration declares under this name. */
@@ -57,6 +60,5 @@ bool keeper_token_is_said(const struct keeper *keeper);
 void keeper_set_current(struct keeper *keeper, bool current);
 void keeper_learn_sources(struct keeper *keeper, const struct source *sources, size_t n);
 void keeper_learn_token(struct keeper *keeper, struct str token);
-void keeper_learn_admin(struct keeper *keeper, struct str hash);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "accounts/accounts.h"
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -71,6 +72,7 @@ struct pipeline {
 	struct query_pool *pool, *writes;
 	char *registry_mirror;
 	struct default_words *default_words;
+	struct accounts *accounts;
 	struct api *api;
 };
 
@@ -231,7 +233,8 @@ static bool is_ready(void *ctx)
 	bool knows_sources = sources && source_set_is_current(sources);
 
 	source_set_unref(sources);
-	return knows_sources && loader_is_connected(pipeline->loader);
+	return knows_sources && loader_is_connected(pipeline->loader) &&
+	       accounts_are_in_step(pipeline->accounts);
 }
 
 /* --- starting, floor first ---------------------------------------------------------------------
@@ -478,6 +481,28 @@ static int start_conditions(struct pipeline *pipeline, const struct config *conf
 	return conditions_start(pipeline->conditions, &door, err);
 }
 
+static int start_accounts(struct pipeline *pipeline, const struct config *config, struct err *err)
+{
+	char *mirror = xasprintf("%s/accounts", config->state_dir);
+	char *audit = xasprintf("%s/audit-queue", config->state_dir);
+	const struct accounts_config accounts = {
+		.url = config->storage_direct_url ? config->storage_direct_url : pipeline->url,
+		.mirror_path = mirror,
+		.audit_path = audit,
+		.node = keeper_node(pipeline->keeper),
+		.founder = "admin",
+		.founder_hash = keeper_admin_hash(pipeline->keeper),
+		.make_hash = keeper_admin_hash_or_new,
+		.make_hash_ctx = pipeline->keeper,
+		.keep_audit_us = config->storage_keep_audit_us,
+	};
+	int r = accounts_start(&accounts, &pipeline->accounts, err);
+
+	free(mirror);
+	free(audit);
+	return r;
+}
+
 static int start_api(struct pipeline *pipeline, const struct config *config, struct err *err)
 {
 	struct api_config api = {
@@ -485,8 +510,7 @@ static int start_api(struct pipeline *pipeline, const struct config *config, str
 		.n_addresses = pipeline->doors.n_api,
 		.uuid = keeper_node(pipeline->keeper),
 		.metrics_public = config->api_metrics_public,
-		.admin_user = "admin",
-		.admin_hash = keeper_admin_hash(pipeline->keeper),
+		.accounts = pipeline->accounts,
 		.sources = keeper_sources(pipeline->keeper),
 		.registries = registry_loader_slot(pipeline->registries),
 		.catalogs = registry_loader_catalogs(pipeline->registries),
@@ -560,6 +584,8 @@ int pipeline_start(const struct config *config, struct loop *loop, struct pipeli
 	if (r == 0)
 		r = start_conditions(pipeline, config, loop, err);
 	if (r == 0)
+		r = start_accounts(pipeline, config, err);
+	if (r == 0)
 		r = start_api(pipeline, config, err);
 	if (r < 0) {
 		pipeline_stop(pipeline);
@@ -624,6 +650,7 @@ void pipeline_stop(struct pipeline *pipeline)
 	query_pool_halt(pipeline->pool);
 	query_pool_halt(pipeline->writes);
 	api_stop(pipeline->api, STOP_API_MS);
+	accounts_stop(pipeline->accounts);
 	loader_stop(pipeline->loader);
 	receiver_free(pipeline->receiver);
 	feed_stop(pipeline->feed);

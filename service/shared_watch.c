@@ -36,7 +36,7 @@ struct news {
 	struct arena *arena;
 	struct source *sources;
 	size_t n_sources, sources_size;
-	char *token, *admin_hash; /* NULL: nothing said */
+	char *token; /* NULL: nothing said */
 	bool current;
 	bool refused; /* see the watch's verdict */
 };
@@ -52,7 +52,7 @@ struct shared_watch {
 	struct err why;
 	/* the thread's */
 	struct uuid node;
-	char *token, *admin_hash, *fingerprint;
+	char *token, *fingerprint;
 	bool token_is_said, was_current;
 	struct db *db; /* NULL: away */
 	int64_t next_try_us, next_look_us, since_us;
@@ -71,7 +71,6 @@ static void free_watch(struct shared_watch *watch)
 	free(watch->url);
 	free(watch->key_file);
 	free(watch->token);
-	free(watch->admin_hash);
 	free(watch->fingerprint);
 	free(watch);
 }
@@ -89,7 +88,6 @@ int shared_watch_start(const struct shared_watch_config *config, struct shared_w
 	watch->node = keeper_node(config->keeper);
 	watch->token = xstrndup(keeper_enrolment_token(config->keeper));
 	watch->token_is_said = keeper_token_is_said(config->keeper);
-	watch->admin_hash = xstrndup(keeper_admin_hash(config->keeper));
 	watch->fingerprint = fingerprint ? xstrdup(fingerprint) : NULL;
 	watch->wake = mailbox_new(1);
 	watch->news = mailbox_new(NEWS_MAX);
@@ -135,7 +133,6 @@ static void free_news(struct news *news)
 	arena_free(news->arena);
 	free(news->sources);
 	free(news->token);
-	free(news->admin_hash);
 	free(news);
 }
 
@@ -150,8 +147,6 @@ static void tell_keeper(struct shared_watch *watch, const struct news *news)
 	}
 	if (news->token)
 		keeper_learn_token(keeper, str_of(news->token));
-	if (news->admin_hash)
-		keeper_learn_admin(keeper, str_of(news->admin_hash));
 	keeper_learn_sources(keeper, news->sources, news->n_sources);
 	/* After the sources: none of them may be refused. */
 	keeper_set_current(keeper, news->current);
@@ -268,8 +263,6 @@ static int read_all(struct shared_watch *watch, struct news *news, struct err *e
 	watch->token_is_said &= r < 0; /* once: then another replica may say something else */
 	if (r == 0)
 		r = agree(watch, FACT_ENROLMENT_TOKEN, &watch->token, &news->token, err);
-	if (r == 0)
-		r = agree(watch, FACT_ADMIN_HASH, &watch->admin_hash, &news->admin_hash, err);
 	if (r == 0)
 		r = sources_read(watch->db, since_us, on_source, news, &watch->since_us, err);
 	return r;

@@ -252,5 +252,63 @@ static const char version_4[] = "ALTER TABLE log_day ADD COLUMN cared timestampt
 				"ALTER TABLE quarantine ADD COLUMN retried timestamptz;"
 				"CREATE INDEX quarantine_received ON quarantine (received, id, idx);";
 
-const char *const migrations[] = { version_1, version_2, version_3, version_4 };
+/* Version 5.
+ *
+ * Accounts, their sessions and API tokens, and what operators did. account_service is one row: its
+ * lock is taken first by each change, so that changes follow each other over all replicas and the
+ * last administrator cannot be lost to a race. Of tokens only the hash is kept.
+ */
+static const char version_5[] =
+	"CREATE TABLE account_service ("
+	"  id smallint PRIMARY KEY CHECK (id = 1),"
+	"  revision bigint NOT NULL DEFAULT 1,"
+	"  version bigint NOT NULL DEFAULT 1," /* of the settings below */
+	"  min_password_length int NOT NULL DEFAULT 12,"
+	"  lockout_threshold int NOT NULL DEFAULT 10,"
+	"  lockout_duration int NOT NULL DEFAULT 300," /* seconds, as the two below */
+	"  lockout_reset int NOT NULL DEFAULT 300,"
+	"  session_timeout int NOT NULL DEFAULT 1800);"
+	"INSERT INTO account_service (id) VALUES (1);"
+
+	"CREATE TABLE account ("
+	"  name text PRIMARY KEY CHECK (length(name) BETWEEN 1 AND 64),"
+	"  role smallint NOT NULL," /* accounts/role.h */
+	"  hash text NOT NULL,"     /* crypt(3) form */
+	"  enabled boolean NOT NULL DEFAULT true,"
+	"  locked_until timestamptz,"
+	"  failures int NOT NULL DEFAULT 0, failed_at timestamptz," /* wrong passwords in a row */
+	"  version bigint NOT NULL DEFAULT 1,"
+	"  created timestamptz NOT NULL DEFAULT now(),"
+	"  changed timestamptz NOT NULL DEFAULT now());"
+
+	"CREATE TABLE session ("
+	"  id text PRIMARY KEY,"
+	"  account text NOT NULL REFERENCES account ON DELETE CASCADE,"
+	"  sha256 text NOT NULL UNIQUE,"
+	"  address text NOT NULL,"
+	"  created timestamptz NOT NULL, used timestamptz NOT NULL);"
+	"CREATE INDEX session_account ON session (account);"
+
+	"CREATE TABLE api_token ("
+	"  id text PRIMARY KEY,"
+	"  account text NOT NULL REFERENCES account ON DELETE CASCADE,"
+	"  name text NOT NULL,"
+	"  role smallint NOT NULL,"
+	"  sha256 text NOT NULL UNIQUE,"
+	"  created timestamptz NOT NULL DEFAULT now(),"
+	"  expires timestamptz NOT NULL, used timestamptz,"
+	"  UNIQUE (account, name));"
+
+	/* record: made where it happened, so that one that is written twice is there once. */
+	"CREATE TABLE audit ("
+	"  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
+	"  record uuid NOT NULL UNIQUE,"
+	"  happened timestamptz NOT NULL, node uuid NOT NULL,"
+	"  account text NOT NULL, way text NOT NULL, address text NOT NULL,"
+	"  method text NOT NULL, uri text NOT NULL,"
+	"  status int NOT NULL," /* of the answer; 0: the service ended before it */
+	"  message_id text NOT NULL, message_args text[] NOT NULL);"
+	"CREATE INDEX audit_happened ON audit USING brin (happened) WITH (pages_per_range = 32);";
+
+const char *const migrations[] = { version_1, version_2, version_3, version_4, version_5 };
 const size_t n_migrations = ARRAY_LEN(migrations);

@@ -57,8 +57,11 @@ bool quarantine_id_parse(struct str text, struct quarantine_id *out)
 
 static struct quarantined row_at(const struct db_result *result, size_t row)
 {
-	struct quarantined out = {
+	const struct uuid none = { { 0 } };
+
+	return (struct quarantined){
 		.id = { db_get_uuid(result, row, 0), db_int(result, row, 1) },
+		.source = db_is_null(result, row, 2) ? none : db_get_uuid(result, row, 2),
 		.received_us = db_time_us(result, row, 3),
 		.retried_us = db_is_null(result, row, 4) ? 0 : db_time_us(result, row, 4),
 		.peer = db_str(result, row, 5),
@@ -66,10 +69,6 @@ static struct quarantined row_at(const struct db_result *result, size_t row)
 		.detail = db_str(result, row, 7),
 		.n_bytes = db_int(result, row, 8),
 	};
-
-	if (!db_is_null(result, row, 2))
-		out.source = db_get_uuid(result, row, 2);
-	return out;
 }
 
 static int count(struct db *db, int64_t *out, struct err *err)

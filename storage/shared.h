@@ -19,7 +19,6 @@ struct source;
 #define SHARED_CHANNEL "rfeventd_shared"
 
 #define FACT_ENROLMENT_TOKEN "enrolment-token"
-#define FACT_ADMIN_HASH	     "admin-hash"      /* of the first account, crypt(3) form */
 #define FACT_KEY_FINGERPRINT "key-fingerprint" /* of secrets.key_file */
 
 /* Say what we have; nobody's word is overruled. 1: it is ours now; 0: it was decided before. In

@@ -187,7 +187,8 @@ class Service:
         return self.ask("GET", path, **options)
 
     def ask(self, method, path, **options):
-        options.setdefault("auth", ("admin", self.password))
+        if "auth" not in options:
+            options["auth"] = ("admin", self.password)
         with httpx.Client(verify=str(self.ca), trust_env=False, timeout=20) as client:
             return client.request(method, self.url + path, **options)
 

@@ -62,7 +62,7 @@ static void answer_held(void)
 
 static void open_server(void)
 {
-	const struct http_handler handler = { on_head, on_request, NULL };
+	const struct http_handler handler = { .on_head = on_head, .on_request = on_request };
 	struct http_limits limits = http_default_limits;
 	struct err err;
 

@@ -194,7 +194,9 @@ static inline uint16_t door_free_port(void)
 static inline void door_open(struct door *door, const struct http_limits *limits,
 			     struct tls_slot *tls)
 {
-	const struct http_handler handler = { door_on_head, door_on_request, door };
+	const struct http_handler handler = { .on_head = door_on_head,
+					      .on_request = door_on_request,
+					      .ctx = door };
 	struct err err = { "" };
 	char text[32];
 	int r;
