@@ -95,7 +95,7 @@ def entries_up_to_now(service):
     [mark] = [event["EventId"] for event in body["Events"]]
     assert service.post(body).status_code == 200
     house.wait_for(lambda: service.entries(f"$filter=EventId%20eq%20'{mark}'"), 60, "the last event")
-    return service.entries()
+    return service.entries(own=True)
 
 
 def check(senders, entries):

@@ -47,7 +47,7 @@ def partitions(service):
 
 def sent_since(service, n):
     """What fill_days() did not send, when there are `n` of it."""
-    found = [e for e in service.entries() if not e["EventId"].startswith("day")]
+    found = [e for e in service.entries(own=True) if not e["EventId"].startswith("day")]
     return found if len(found) >= n else None
 
 
@@ -200,9 +200,12 @@ def test_quarantine_is_listed_shown_and_logged_once_it_can_be(service):
     assert service.sql("select count(*) from journal_segment where node = 'quarantine'") == [(0,)]
     # Later events go on behind them, and the stream shows all in order.
     service.post(event_body(EventId="later"))
-    assert [e["seq"] for e in service.wait_entries(4)] == [1, 2, 3, 4]
+    logged = service.wait_entries(4)
+    assert [e["EventId"] for e in logged] == ["good", "poison-1", "poison-2", "later"]
+    everything = [e["seq"] for e in service.entries(own=True)]  # it told of what it set aside
+    assert everything == list(range(1, len(everything) + 1))
     stream = service.stream(subscribe={"type": "subscribe", "after": 0})
-    assert [e["EventId"] for e in stream.wait_events(4)] == ["good", "poison-1", "poison-2", "later"]
+    assert [e["seq"] for e in stream.wait_events(len(everything))] == everything
     stream.close()
 
 
@@ -285,9 +288,10 @@ def test_the_journal_of_a_dead_box_is_carried_off(service):
     before = digest(journal)
     assert offline(service, "journal", "verify").returncode == 0
     lines = [json.loads(line) for line in offline(service, "journal", "export").stdout.splitlines()]
-    assert [line["body"] for line in lines[:-1]] == bodies
-    assert base64.b64decode(lines[-1]["body_base64"]) == b"\xff\x00 no text"
-    assert all(line["peer"] == "127.0.0.1" and line["source"] and line["received"] for line in lines)
+    sent = [line for line in lines if line["peer"] == "127.0.0.1"]  # the rest is the service's own
+    assert [line["body"] for line in sent[:-1]] == bodies
+    assert base64.b64decode(sent[-1]["body_base64"]) == b"\xff\x00 no text"
+    assert all(line["source"] and line["received"] for line in lines)
     after = offline(service, "journal", "export", "--after", lines[9]["id"]).stdout.splitlines()
     assert [json.loads(line)["id"] for line in after] == [line["id"] for line in lines[10:]]
     since = offline(service, "journal", "export", "--since", lines[20]["received"]).stdout.splitlines()
@@ -312,7 +316,8 @@ def test_the_journal_of_a_dead_box_is_carried_off(service):
 
     # The last one torn: a write that never ended.
     data[at] ^= 1
-    end = data.rindex(b" no text")
+    last = lines[-1].get("body", "\0 no text").encode()[-8:]
+    end = data.rindex(last)
     data[end:end + 8] = bytes(8)
     segment.write_bytes(data)
     torn = offline(service, "-o", "json", "journal", "verify")
@@ -366,7 +371,7 @@ def test_a_restored_log_is_filled_from_the_journal(service, backup):
     assert [e["EventId"] for e in entries[10:]] == [f"after-{i}" for i in range(5)]
     assert [e["seq"] for e in entries] == list(range(1, 16))
     said = hello(service)
-    assert said["epoch"] != epoch and said["last_seq"] == 15
+    assert said["epoch"] != epoch and said["last_seq"] >= 15
     service.post(event_body(EventId="new"))
     assert service.wait_entries(16)[15]["EventId"] == "new"
 
@@ -394,7 +399,7 @@ def test_a_backup_makes_a_new_machine_the_old_one(service, backup):
         assert hello(other)["epoch"] == epoch
         assert other.post(event_body(EventId="new")).status_code == 200
         entries = other.wait_entries(11)
-        assert (entries[10]["EventId"], entries[10]["seq"]) == ("new", 11)
+        assert entries[10]["EventId"] == "new" and entries[10]["seq"] >= 11
     finally:
         other.close()
         shutil.rmtree(path, ignore_errors=True)
