@@ -299,7 +299,8 @@ def test_broken_frames(shared_service, data, code):
 
 @pytest.mark.parametrize("path", ["/none", "/events/aaaaaaaaaaaaaaaa"])
 def test_data_on_a_stream_that_is_over(shared_service, path):
-    """It changes nothing: one answer, and the connection is refused (STREAM_CLOSED) or goes on."""
+    """It changes nothing: one answer, and the connection is refused (STREAM_CLOSED) or goes on. What
+    comes together with the request may be refused before the answer is on its way."""
     for pause in (0, 0.2):
         with connect(shared_service) as sock:
             start_http2(sock)
@@ -308,8 +309,9 @@ def test_data_on_a_stream_that_is_over(shared_service, path):
             sock.sendall(frames.DataFrame(1, data=b"late").serialize() * 3)
             sock.sendall(frames.PingFrame(0, opaque_data=b"stillfor").serialize())
             said = said_frames(rest(sock, 1))
-            assert sum(isinstance(f, frames.HeadersFrame) for f in said) == 1
+            n_answers = sum(isinstance(f, frames.HeadersFrame) for f in said)
             codes = [f.error_code for f in said if isinstance(f, (frames.GoAwayFrame, frames.RstStreamFrame))]
+            assert n_answers == 1 or (pause == 0 and n_answers == 0 and codes == [5])
             assert codes == [5] or (codes == [] and any(isinstance(f, frames.PingFrame) for f in said))
 
 
