@@ -92,7 +92,8 @@ def test_days_past_their_retention_go_and_readers_are_told_exactly(service):
     wait_for(lambda: oldest_day not in partitions(service), 30, "the oldest day dropped")
     wait_for(lambda: len(service.sql("select 1 from log_day")) == 4, 10, "three days and today")
     kept = first[3]
-    assert [e["seq"] for e in service.entries()] == list(range(kept, last + 1))
+    logged = [e["seq"] for e in service.entries(own=True)]
+    assert [seq for seq in logged if seq <= last] == list(range(kept, last + 1))
     wait_for(lambda: service.stream().wait(lambda s: s.of("hello"))[0]["oldest_seq"] == kept, 10)
     stream = service.stream(subscribe={"type": "subscribe", "after": 3})
     stream.wait_events(last - kept + 1)
