@@ -17,6 +17,7 @@
 #define SESSION_TIMEOUT_MAX_S 86400
 #define HASH_MAX_WAITING 64	      /* logins waiting to be checked: then 503 */
 #define HASH_MAX_WAITING_PER_ADDRESS 8 /* of one address, so that it leaves room to the others */
+#define LOGIN_MAX_SAME 1024 /* that ask what one under way asks: the dashboards behind one proxy */
 #define GUESS_MAX_ADDRESSES 4096      /* addresses whose wrong guesses are counted; the oldest goes */
 #define GUESS_MAX_PAIRS 4096	      /* accounts × addresses that logged in before; the oldest goes */
 #define REMEMBERED_MAX 256	      /* right passwords kept as digests */

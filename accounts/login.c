@@ -31,9 +31,10 @@ struct logins {
 	struct work_pool *pool;
 	atomic_bool stopping;
 	char *nobody;              /* a hash that no password has, for names that are none */
-	pthread_mutex_t mutex;     /* the two below */
 	uint8_t key[SHA256_BYTES]; /* random per process */
+	pthread_mutex_t mutex;     /* what is below */
 	struct remembered remembered[REMEMBERED_MAX];
+	struct login *under_way; /* submitted and not answered; HASH_MAX_WAITING and the one hashed */
 };
 
 int logins_new(struct accounts *accounts, struct logins **out, struct err *err)
@@ -199,22 +200,70 @@ static void tell_held_back(const struct login *login, int wait_s)
 	audit_add(accounts_audit(login->logins->accounts), record);
 }
 
+static bool is_same(const struct login *a, const struct login *b)
+{
+	bool same = strcmp(a->address, b->address) == 0;
+
+	same &= secrets_eq((struct str){ a->user, a->user_len }, (struct str){ b->user, b->user_len });
+	same &= secrets_eq((struct str){ a->password, a->password_len },
+			   (struct str){ b->password, b->password_len });
+	return same;
+}
+
+static bool share(struct logins *logins, struct login *login)
+{
+	struct login *other;
+	bool shared;
+
+	pthread_mutex_lock(&logins->mutex);
+	for (other = logins->under_way; other && !is_same(other, login); other = other->next)
+		;
+	shared = other && other->n_sharers < LOGIN_MAX_SAME;
+	if (shared) {
+		login->next = other->sharers;
+		other->sharers = login;
+		other->n_sharers++;
+	}
+	pthread_mutex_unlock(&logins->mutex);
+	return shared;
+}
+
 static void run(struct work *work);
+
+/* Listed and submitted in one, so that it is not answered before it can be found. */
+static int submit(struct logins *logins, struct login *login)
+{
+	int r;
+
+	login->sharers = NULL;
+	login->n_sharers = 0;
+	login->work.run = run;
+	pthread_mutex_lock(&logins->mutex);
+	r = work_pool_submit(logins->pool, &login->work);
+	if (r == 0) {
+		login->next = logins->under_way;
+		logins->under_way = login;
+	}
+	pthread_mutex_unlock(&logins->mutex);
+	return r;
+}
 
 int login_begin(struct logins *logins, struct login *login)
 {
 	struct guesses *guesses = accounts_guesses(logins->accounts);
 	struct str address = str_of(login->address);
 	bool first;
-	int r = guesses_begin(guesses, address, clock_monotonic_us(), &first);
+	int r;
 
 	login->logins = logins;
-	login->work.run = run;
+	if (share(logins, login))
+		return 0;
+	r = guesses_begin(guesses, address, clock_monotonic_us(), &first);
 	if (r > 0 && first)
 		tell_held_back(login, r);
 	if (r != 0)
 		return r;
-	r = work_pool_submit(logins->pool, &login->work);
+	r = submit(logins, login);
 	if (r < 0)
 		guesses_end(guesses, address);
 	return r;
@@ -222,6 +271,16 @@ int login_begin(struct logins *logins, struct login *login)
 
 /* --- the thread ----------------------------------------------------------------------------------
  */
+
+static void note_right(const struct login *login)
+{
+	struct audit_record *record = record_of(login);
+
+	record->status = 200;
+	audit_record_say(record, "AccountSecurity.1.0.SuccessfulLogin",
+			 AUDIT_ARGS(login->user, login->address, "HTTPS"));
+	audit_add(accounts_audit(login->logins->accounts), record);
+}
 
 static void wrong(struct login *login, const struct account *account, bool locked,
 		  const struct account_policy *policy)
@@ -244,7 +303,6 @@ static void wrong(struct login *login, const struct account *account, bool locke
 static void right(struct login *login, const struct account *account)
 {
 	struct accounts *accounts = login->logins->accounts;
-	struct audit_record *record = record_of(login);
 	uint8_t digest[SHA256_BYTES];
 
 	login->answer = LOGIN_OK;
@@ -255,36 +313,64 @@ static void right(struct login *login, const struct account *account)
 	digest_of(login->logins, account, (struct str){ login->password, login->password_len },
 		  digest);
 	remember(login->logins, digest);
-	record->status = 200;
-	audit_record_say(record, "AccountSecurity.1.0.SuccessfulLogin",
-			 AUDIT_ARGS(login->user, login->address, "HTTPS"));
-	audit_add(accounts_audit(accounts), record);
+	note_right(login);
+}
+
+static void check(struct login *login, struct account_set *set)
+{
+	struct logins *logins = login->logins;
+	struct guesses *guesses = accounts_guesses(logins->accounts);
+	struct str password = { login->password, login->password_len };
+	const struct account *account =
+		account_set_find(set, (struct str){ login->user, login->user_len });
+	bool ok = password_matches(password, account ? account->hash : str_of(logins->nobody));
+	bool locked = account && guesses_is_locked(guesses, account->name, str_of(login->address),
+						   account->locked_until_us > clock_time_us(),
+						   clock_monotonic_us());
+
+	if (ok && account && account->enabled && !locked)
+		right(login, account);
+	else
+		wrong(login, account, locked, account_set_policy(set));
+}
+
+static struct login *take_sharers(struct logins *logins, struct login *login)
+{
+	struct login **at = &logins->under_way;
+
+	pthread_mutex_lock(&logins->mutex);
+	while (*at != login)
+		at = &(*at)->next;
+	*at = login->next;
+	pthread_mutex_unlock(&logins->mutex);
+	return login->sharers;
+}
+
+static void share_answer(struct login *sharer, const struct login *login)
+{
+	sharer->answer = login->answer;
+	sharer->role = login->role;
+	if (login->answer == LOGIN_OK)
+		note_right(sharer);
+	else if (login->answer != LOGIN_STOPPED)
+		audit_add(accounts_audit(login->logins->accounts), record_of(sharer));
+	work_give_back(&sharer->work);
 }
 
 static void run(struct work *work)
 {
 	struct login *login = CONTAINER_OF(work, struct login, work);
 	struct logins *logins = login->logins;
-	struct str password = { login->password, login->password_len };
 	struct account_set *set = accounts_get(logins->accounts);
-	const struct account *account;
-	bool ok, locked;
 
 	login->answer = LOGIN_STOPPED;
-	if (!set || atomic_load(&logins->stopping)) {
-		guesses_end(accounts_guesses(logins->accounts), str_of(login->address));
-		account_set_unref(set);
-		return;
-	}
-	account = account_set_find(set, (struct str){ login->user, login->user_len });
-	ok = password_matches(password, account ? account->hash : str_of(logins->nobody));
-	locked = account && guesses_is_locked(accounts_guesses(logins->accounts), account->name,
-					      str_of(login->address),
-					      account->locked_until_us > clock_time_us(),
-					      clock_monotonic_us());
-	if (ok && account && account->enabled && !locked)
-		right(login, account);
+	if (set && !atomic_load(&logins->stopping))
+		check(login, set);
 	else
-		wrong(login, account, locked, account_set_policy(set));
+		guesses_end(accounts_guesses(logins->accounts), str_of(login->address));
 	account_set_unref(set);
+	for (struct login *next, *one = take_sharers(logins, login); one; one = next) {
+		next = one->next;
+		share_answer(one, login);
+	}
 }

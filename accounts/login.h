@@ -2,7 +2,9 @@
  * takes long on purpose; an unknown name takes as long as a wrong password.
  *
  * Right passwords are remembered for some minutes as keyed digests, so that a script that sends one
- * with each request is not slowed; a change of the password ends that. Each answer is in the Audit
+ * with each request is not slowed; a change of the password ends that. Who asks what is being asked
+ * from the same address shares that answer: a hundred dashboards that come back behind one proxy
+ * cost one hash, and the same wrong password sent at once is one guess. Each answer is in the Audit
  * log. Thread: any.
  */
 #ifndef ACCOUNTS_LOGIN_H
@@ -35,6 +37,9 @@ struct login {
 	char address[ADDRESS_MAX_BYTES];
 	const char *way; /* "Basic" or "Session", for the Audit log */
 	struct str method, uri; /* of the request; live until the answer */
+	struct login *next;	/* private: of those under way, or of those that share its answer */
+	struct login *sharers;	/* private */
+	size_t n_sharers;	/* private */
 	/* the answer */
 	enum login_answer answer;
 	enum role role;
@@ -51,7 +56,7 @@ bool login_is_remembered(struct logins *logins, struct str user, struct str pass
 void login_set(struct login *login, struct str user, struct str password, struct str address);
 void login_wipe(struct login *login);
 /* Ask. 0: it will come back; seconds to wait, after too many wrong ones from this address; -EAGAIN
- * when too many wait. */
+ * when too many wait. The same asked twice comes back twice. */
 int login_begin(struct logins *logins, struct login *login);
 
 #endif

@@ -105,6 +105,15 @@ static struct work *take(struct work_pool *pool)
 	return work;
 }
 
+void work_give_back(struct work *work)
+{
+	struct mailbox_item *item = work->item;
+	struct mailbox *reply_to = work->reply_to;
+
+	while (!mailbox_put(reply_to, item))
+		sched_yield(); /* a full one is being read */
+}
+
 static void *run(void *ctx)
 {
 	struct work_pool *pool = ctx;
@@ -113,12 +122,8 @@ static void *run(void *ctx)
 	if (pool->niceness != 0)
 		setpriority(PRIO_PROCESS, (id_t)gettid(), pool->niceness);
 	while ((work = take(pool))) {
-		struct mailbox_item *item = work->item;
-		struct mailbox *reply_to = work->reply_to;
-
 		work->run(work);
-		while (!mailbox_put(reply_to, item))
-			sched_yield(); /* a full one is being read */
+		work_give_back(work);
 	}
 	return NULL;
 }

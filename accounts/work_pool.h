@@ -24,6 +24,8 @@ int work_pool_start(const char *name, size_t max_waiting, int niceness, struct w
 		    struct err *err);
 /* 0, or -EAGAIN when too much waits or the pool stops (the work stays the caller's). */
 int work_pool_submit(struct work_pool *pool, struct work *work);
+/* Give back work that was done beside another's, from that one's `run`: its own is not called. */
+void work_give_back(struct work *work);
 void work_pool_halt(struct work_pool *pool); /* does what waits, then ends; NULL is allowed */
 void work_pool_stop(struct work_pool *pool); /* halts it; NULL is allowed */
 

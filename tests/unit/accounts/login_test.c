@@ -165,6 +165,66 @@ static void test_ten_wrong_ones_lock(void **state)
 	house_close(&house);
 }
 
+static size_t take_all(struct house *house, size_t n_due)
+{
+	size_t n = 0;
+
+	while (n < n_due && mailbox_wait(house->answers, 20000))
+		for (const struct mailbox_item *item = mailbox_take(house->answers); item;
+		     item = item->next)
+			n++;
+	return n;
+}
+
+/* One hash, one guess; as many answers and audit records as asked. */
+static void expect_shared(struct house *house, const char *password, enum login_answer answer,
+			  const char *message_id)
+{
+	enum { MANY = 100 };
+	struct audit_record *records[256];
+	struct attempt attempts[MANY];
+	size_t n_before = audit_peek(accounts_audit(house->accounts), records, 256);
+
+	for (size_t i = 0; i < MANY; i++)
+		assert_int_equal(begin(house, &attempts[i], "admin", password, "10.1.1.1"), 0);
+	assert_int_equal(take_all(house, MANY), MANY);
+	for (size_t i = 0; i < MANY; i++) {
+		assert_int_equal(attempts[i].login.answer, answer);
+		assert_true(answer != LOGIN_OK || attempts[i].login.role == ROLE_ADMINISTRATOR);
+	}
+	assert_int_equal(audit_peek(accounts_audit(house->accounts), records, 256), n_before + MANY);
+	for (size_t i = n_before; i < n_before + MANY; i++)
+		assert_string_equal(records[i]->message_id, message_id);
+}
+
+static void test_the_same_asked_at_once_shares_an_answer(void **state)
+{
+	struct house house;
+
+	house_open(&house);
+	expect_shared(&house, RIGHT, LOGIN_OK, "AccountSecurity.1.0.SuccessfulLogin");
+	expect_shared(&house, "wrong", LOGIN_WRONG, "AccountSecurity.1.0.InvalidCredentials");
+	assert_int_equal(try(&house, "admin", RIGHT), LOGIN_OK); /* a hundred guesses would lock */
+	house_close(&house);
+}
+
+static void test_others_do_not_share_it(void **state)
+{
+	struct attempt one, other, elsewhere;
+	struct house house;
+
+	house_open(&house);
+	assert_int_equal(begin(&house, &one, "admin", RIGHT, "10.1.1.1"), 0);
+	assert_int_equal(begin(&house, &other, "admin", "wrong", "10.1.1.1"), 0);
+	assert_int_equal(begin(&house, &elsewhere, "admin", RIGHT, "10.1.1.2"), 0);
+	assert_int_equal(take_all(&house, 3), 3);
+	assert_int_equal(one.login.answer, LOGIN_OK);
+	assert_int_equal(other.login.answer, LOGIN_WRONG);
+	assert_int_equal(elsewhere.login.answer, LOGIN_OK);
+	assert_int_equal(one.login.n_sharers + other.login.n_sharers + elsewhere.login.n_sharers, 0);
+	house_close(&house);
+}
+
 static void test_what_waits_at_the_end_is_answered(void **state)
 {
 	struct attempt attempts[HASH_MAX_WAITING + 8];
@@ -195,6 +255,8 @@ int main(void)
 		cmocka_unit_test(test_hashes),
 		cmocka_unit_test(test_right_wrong_and_unknown),
 		cmocka_unit_test(test_ten_wrong_ones_lock),
+		cmocka_unit_test(test_the_same_asked_at_once_shares_an_answer),
+		cmocka_unit_test(test_others_do_not_share_it),
 		cmocka_unit_test(test_what_waits_at_the_end_is_answered),
 	};
 
