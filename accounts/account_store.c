@@ -63,20 +63,6 @@ int account_store_read(struct db *db, struct strbuf *out, struct err *err)
 	return out->failed ? err_set(err, -EFBIG, "the accounts do not fit into memory") : 0;
 }
 
-/* The number in the first row and column; `none` when there is no row. */
-static int ask(struct db *db, const char *sql, const struct db_param *params, size_t n_params,
-	       int64_t none, int64_t *out, struct err *err)
-{
-	struct db_result *result;
-	int r = db_query(db, sql, params, n_params, &result, err);
-
-	if (r < 0)
-		return r;
-	*out = db_rows(result) > 0 ? db_int(result, 0, 0) : none;
-	db_result_free(result);
-	return 0;
-}
-
 /* --- the frame of a change -----------------------------------------------------------------------
  */
 
@@ -100,7 +86,7 @@ static int begin(struct db *db, struct err *err)
 
 	if (r < 0)
 		return r;
-	r = ask(db, "SELECT count(*) FROM account", NULL, 0, 0, &n, err);
+	r = db_query_int(db, "SELECT count(*) FROM account", NULL, 0, 0, &n, err);
 	if (r == 0 && n == 0)
 		r = err_set(err, -EAGAIN, "The accounts are being set up: try again in a moment.");
 	if (r < 0)
@@ -130,7 +116,8 @@ static int finish(struct db *db, int r, struct err *err)
 static int check_administrator(struct db *db, struct err *err)
 {
 	int64_t n = 0;
-	int r = ask(db, "SELECT count(*) FROM account WHERE enabled AND role = 2", NULL, 0, 0, &n, err);
+	int r = db_query_int(db, "SELECT count(*) FROM account WHERE enabled AND role = 2", NULL, 0,
+			     0, &n, err);
 
 	static_assert(ROLE_ADMINISTRATOR == 2, "as in the query");
 	if (r == 0 && n == 0)
@@ -144,7 +131,8 @@ static int check_version(struct db *db, struct str name, int64_t version, struct
 {
 	const struct db_param params[] = { DB_STR(name) };
 	int64_t found;
-	int r = ask(db, "SELECT version FROM account WHERE name = $1", params, 1, -1, &found, err);
+	int r = db_query_int(db, "SELECT version FROM account WHERE name = $1", params, 1, -1,
+			     &found, err);
 
 	if (r < 0)
 		return r;
@@ -170,7 +158,7 @@ int account_store_found(struct db *db, struct str name, account_hash_fn *make_ha
 		r = lock(db, err);
 	if (r < 0)
 		return r;
-	r = ask(db, "SELECT count(*) FROM account", NULL, 0, 0, &n, err);
+	r = db_query_int(db, "SELECT count(*) FROM account", NULL, 0, 0, &n, err);
 	if (r == 0 && n > 0) {
 		db_rollback(db);
 		return 0;
@@ -196,7 +184,7 @@ int account_store_add(struct db *db, struct str name, enum role role, struct str
 
 	if (r < 0)
 		return r;
-	r = ask(db, "SELECT count(*) FROM account", NULL, 0, 0, &n, err);
+	r = db_query_int(db, "SELECT count(*) FROM account", NULL, 0, 0, &n, err);
 	if (r == 0 && n >= ACCOUNT_MAX_COUNT)
 		r = err_set(err, -E2BIG, "There are %d accounts, and may not be more.",
 			    ACCOUNT_MAX_COUNT);
@@ -314,7 +302,7 @@ int account_store_set_policy(struct db *db, const struct account_policy *policy,
 
 	if (r < 0)
 		return r;
-	r = ask(db, "SELECT version FROM account_service", NULL, 0, 0, &found, err);
+	r = db_query_int(db, "SELECT version FROM account_service", NULL, 0, 0, &found, err);
 	if (r == 0 && version >= 0 && version != found)
 		r = err_set(err, -ESTALE, "The service was changed meanwhile: read it again.");
 	if (r == 0)
@@ -344,8 +332,8 @@ int token_store_add(struct db *db, const struct api_token *token, struct err *er
 	r = db_query(db, "DELETE FROM api_token WHERE account = $1 AND expires < clock_timestamp()",
 		     &params[1], 1, NULL, err);
 	if (r == 0)
-		r = ask(db, "SELECT count(*) FROM api_token WHERE account = $1", &params[1], 1, 0, &n,
-			err);
+		r = db_query_int(db, "SELECT count(*) FROM api_token WHERE account = $1",
+				 &params[1], 1, 0, &n, err);
 	if (r == 0 && n >= TOKEN_MAX_PER_ACCOUNT)
 		r = err_set(err, -E2BIG, "An account has %d tokens at most: remove one first.",
 			    TOKEN_MAX_PER_ACCOUNT);
@@ -368,7 +356,8 @@ int token_store_remove(struct db *db, struct str id, struct err *err)
 
 	if (r < 0)
 		return r;
-	r = ask(db, "DELETE FROM api_token WHERE id = $1 RETURNING 1", params, 1, 0, &found, err);
+	r = db_query_int(db, "DELETE FROM api_token WHERE id = $1 RETURNING 1", params, 1, 0,
+			 &found, err);
 	if (r == 0 && !found)
 		r = err_set(err, -ENOENT, "There is no such token.");
 	return finish(db, r, err);

@@ -68,19 +68,13 @@ int audit_store_drop_old(struct db *db, int64_t keep_us, int64_t *n_out, struct 
 {
 	char keep[24];
 	const struct db_param params[] = { db_i64(keep_us, keep) };
-	struct db_result *rows;
-	int r;
 
-	r = db_query(db,
-		     "WITH gone AS (DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE happened"
-		     " < clock_timestamp() - $1::bigint * interval '1 microsecond' LIMIT 10000)"
-		     " RETURNING 1) SELECT count(*) FROM gone",
-		     params, 1, &rows, err);
-	if (r < 0)
-		return r;
-	*n_out = db_int(rows, 0, 0);
-	db_result_free(rows);
-	return 0;
+	return db_query_int(
+		db,
+		"WITH gone AS (DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE happened"
+		" < clock_timestamp() - $1::bigint * interval '1 microsecond' LIMIT 10000)"
+		" RETURNING 1) SELECT count(*) FROM gone",
+		params, 1, 0, n_out, err);
 }
 
 int audit_store_read(struct db *db, const struct audit_query *query, struct db_result **rows,
@@ -93,16 +87,12 @@ int audit_store_read(struct db *db, const struct audit_query *query, struct db_r
 		db_i64(query->skip, skip),
 		db_i64(query->only, only),
 	};
-	struct db_result *count;
 	int r = 0;
 
-	if (count_out) {
-		r = db_query(db, "SELECT count(*) FROM audit", NULL, 0, &count, err);
-		if (r < 0)
-			return r;
-		*count_out = db_int(count, 0, 0);
-		db_result_free(count);
-	}
+	if (count_out)
+		r = db_query_int(db, "SELECT count(*) FROM audit", NULL, 0, 0, count_out, err);
+	if (r < 0)
+		return r;
 	return db_query(db,
 			"SELECT id, happened, account, way, address, method, uri, status, message_id,"
 			" to_json(message_args)::text FROM audit WHERE id < $1::bigint"

@@ -128,9 +128,9 @@ static void put_reference(const struct resource *resource, struct strbuf *out)
 	struct str space = namespace_of(resource);
 
 	strbuf_putf(out,
-		    "<edmx:Reference Uri=\"" SCHEMAS "%.*s%s.xml\">"
+		    "<edmx:Reference Uri=\"" SCHEMAS "%.*s_v1.xml\">"
 		    "<edmx:Include Namespace=\"%.*s\"/>",
-		    STR_ARG(space), strchr(resource->type, '.') ? "_v1" : "_v1", STR_ARG(space));
+		    STR_ARG(space), STR_ARG(space));
 	if (strchr(resource->type, '.'))
 		strbuf_putf(out, "<edmx:Include Namespace=\"%s\"/>", resource->type);
 	strbuf_put_text(out, "</edmx:Reference>\n");

@@ -126,16 +126,9 @@ static void check(struct api *api, struct http_request *request, struct str user
 
 	opening->job = (struct api_job){ .answer = answer_checked, .request = request };
 	login_set(login, user, password, http_request_peer(request));
-	login->way = "Session";
-	login->method = http_request_method_text(request);
-	login->uri = http_request_path(request);
-	login->work.item = &opening->job.query.item;
-	login->work.reply_to = api->answers;
-	r = login_begin(api->auth.logins, login);
-	if (r == 0) {
-		api->n_jobs++;
+	r = visit_begin_login(api, &opening->job, login, "Session");
+	if (r == 0)
 		return;
-	}
 	opening_free(opening);
 	visit_refuse_attempt(request, r);
 }

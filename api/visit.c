@@ -260,6 +260,21 @@ static void answer_login(struct api *api, struct api_job *job)
 		visit_refuse_login(request, answer);
 }
 
+int visit_begin_login(struct api *api, struct api_job *job, struct login *login, const char *way)
+{
+	int r;
+
+	login->way = way;
+	login->method = http_request_method_text(job->request);
+	login->uri = http_request_path(job->request);
+	login->work.item = &job->query.item;
+	login->work.reply_to = api->answers;
+	r = login_begin(api->auth.logins, login);
+	if (r == 0)
+		api->n_jobs++;
+	return r;
+}
+
 static void begin_login(struct api *api, struct http_request *request,
 			const struct visitor *visitor)
 {
@@ -268,16 +283,9 @@ static void begin_login(struct api *api, struct http_request *request,
 	int r;
 
 	auth_basic(request, login);
-	login->way = "Basic";
-	login->method = http_request_method_text(request);
-	login->uri = http_request_path(request);
-	login->work.item = &visit->job.query.item;
-	login->work.reply_to = api->answers;
-	r = login_begin(api->auth.logins, login);
-	if (r == 0) {
-		api->n_jobs++;
+	r = visit_begin_login(api, &visit->job, login, "Basic");
+	if (r == 0)
 		return;
-	}
 	login_wipe(login);
 	visit_free(visit);
 	visit_refuse_attempt(request, r);

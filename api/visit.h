@@ -15,6 +15,7 @@
 #include "api/resources.h"
 
 struct api;
+struct api_job;
 struct err;
 struct http_request;
 struct identity;
@@ -37,6 +38,9 @@ void visit_say(struct http_request *request, const char *message_id, const char 
 /* Refuse what the resource finds the visitor may not; noted in the Audit log. */
 void visit_refuse(struct api *api, struct http_request *request, const struct identity *who,
 		  enum role needed);
+/* Have the password that login_set() put in checked, for the job's request; it comes back as `job`.
+ * 0, or what login_begin() refused it with. `way`: as in the Audit log. */
+int visit_begin_login(struct api *api, struct api_job *job, struct login *login, const char *way);
 /* login_begin() did not take it (seconds to wait, or -EAGAIN), or it came back so. */
 void visit_refuse_attempt(struct http_request *request, int r);
 void visit_refuse_login(struct http_request *request, enum login_answer answer);

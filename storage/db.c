@@ -446,6 +446,19 @@ int db_query(struct db *db, const char *sql, const struct db_param *params, size
 	return r;
 }
 
+int db_query_int(struct db *db, const char *sql, const struct db_param *params, size_t n_params,
+		 int64_t none, int64_t *out, struct err *err)
+{
+	struct db_result *result;
+	int r = db_query(db, sql, params, n_params, &result, err);
+
+	if (r < 0)
+		return r;
+	*out = db_rows(result) > 0 ? db_int(result, 0, 0) : none;
+	db_result_free(result);
+	return 0;
+}
+
 int db_begin_query(struct db *db, const char *sql, const struct db_param *params, size_t n_params,
 		   struct db_result **out, struct err *err)
 {

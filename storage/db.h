@@ -51,6 +51,9 @@ int db_exec(struct db *db, const char *sql, struct err *err);
  * Columns come in text form; bytea as hex is undone by db_bytes(). */
 int db_query(struct db *db, const char *sql, const struct db_param *params, size_t n_params,
 	     struct db_result **out, struct err *err);
+/* The number in the first row's first column; `none` where there is no row. */
+int db_query_int(struct db *db, const char *sql, const struct db_param *params, size_t n_params,
+		 int64_t none, int64_t *out, struct err *err);
 size_t db_rows(const struct db_result *result);
 bool db_is_null(const struct db_result *result, size_t row, int column);
 struct str db_str(const struct db_result *result, size_t row,

@@ -26,13 +26,8 @@ static int read_version(struct db *db, int64_t *out, struct err *err)
 	*out = 0;
 	if (!is_there)
 		return 0;
-	r = db_query(db, "SELECT COALESCE(max(version), 0) FROM schema_version", NULL, 0, &result,
-		     err);
-	if (r < 0)
-		return r;
-	*out = db_int(result, 0, 0);
-	db_result_free(result);
-	return 0;
+	return db_query_int(db, "SELECT COALESCE(max(version), 0) FROM schema_version", NULL, 0, 0,
+			    out, err);
 }
 
 static int apply(struct db *db, size_t i, struct err *err)

@@ -71,18 +71,6 @@ static struct quarantined row_at(const struct db_result *result, size_t row)
 	};
 }
 
-static int count(struct db *db, int64_t *out, struct err *err)
-{
-	struct db_result *result;
-	int r = db_query(db, "SELECT count(*) FROM quarantine", NULL, 0, &result, err);
-
-	if (r < 0)
-		return r;
-	*out = db_int(result, 0, 0);
-	db_result_free(result);
-	return 0;
-}
-
 int quarantine_list(struct db *db, size_t skip, size_t limit, quarantined_fn *fn, void *ctx,
 		    int64_t *n_all, struct err *err)
 {
@@ -90,7 +78,7 @@ int quarantine_list(struct db *db, size_t skip, size_t limit, quarantined_fn *fn
 	const struct db_param params[] = { db_i64((int64_t)skip, offset),
 					   db_i64((int64_t)limit, rows) };
 	struct db_result *result;
-	int r = count(db, n_all, err);
+	int r = db_query_int(db, "SELECT count(*) FROM quarantine", NULL, 0, 0, n_all, err);
 
 	if (r == 0)
 		r = db_query(db,
@@ -109,52 +97,64 @@ int quarantine_list(struct db *db, size_t skip, size_t limit, quarantined_fn *fn
 	return 0;
 }
 
-/* The row, and the bytes it was set aside for: its own, or those that it shares with another
- * refused event of its delivery. */
-static int read_row(struct db *db, struct quarantine_id id, struct db_result **out,
-		    struct strbuf *raw, struct err *err)
+typedef int visit_fn(void *ctx, const struct quarantined *row, struct err *err);
+
+/* With the bytes it was set aside for: its own, or those that it shares with another refused event
+ * of its delivery. */
+static int visit_row(struct db *db, struct quarantine_id id, visit_fn *fn, void *ctx,
+		     struct err *err)
 {
 	char delivery[UUID_TEXT_BYTES], idx[24];
 	const struct db_param params[] = { db_uuid(id.delivery, delivery), db_i64(id.idx, idx),
 					   DB_STR(STR(LOAD_REFUSED)) };
+	struct db_result *result;
+	struct quarantined row;
+	struct strbuf raw;
 	int r;
 
 	r = db_query(db,
 		     "SELECT " COLUMNS ", COALESCE(q.raw, (SELECT s.raw FROM quarantine s"
 		     " WHERE s.id = q.id AND s.reason = $3 AND s.raw IS NOT NULL LIMIT 1))"
 		     " FROM quarantine q WHERE q.id = $1::uuid AND q.idx = $2::int",
-		     params, ARRAY_LEN(params), out, err);
+		     params, ARRAY_LEN(params), &result, err);
 	if (r < 0)
 		return r;
-	if (db_rows(*out) == 0)
-		r = err_set(err, -ENOENT, "quarantine: there is no such row");
-	else if (!db_is_null(*out, 0, 9))
-		db_bytes(*out, 0, 9, raw);
-	if (r == 0 && raw->failed)
-		r = err_set(err, -EIO, "quarantine: the delivery is too large");
-	if (r < 0)
-		db_result_free(*out);
-	return r;
-}
-
-int quarantine_read(struct db *db, struct quarantine_id id, quarantined_fn *fn, void *ctx,
-		   struct err *err)
-{
-	struct db_result *result;
-	struct quarantined row;
-	struct strbuf raw;
-	int r;
-
 	strbuf_init(&raw, RAW_MAX);
-	r = read_row(db, id, &result, &raw, err);
+	if (db_rows(result) == 0)
+		r = err_set(err, -ENOENT, "quarantine: there is no such row");
+	else if (!db_is_null(result, 0, 9))
+		db_bytes(result, 0, 9, &raw);
+	if (raw.failed)
+		r = err_set(err, -EIO, "quarantine: the delivery is too large");
 	if (r == 0) {
 		row = row_at(result, 0);
 		row.raw = strbuf_str(&raw);
-		fn(ctx, &row);
-		db_result_free(result);
+		r = fn(ctx, &row, err);
 	}
 	strbuf_fini(&raw);
+	db_result_free(result);
 	return r;
+}
+
+struct reading {
+	quarantined_fn *fn;
+	void *ctx;
+};
+
+static int show_row(void *ctx, const struct quarantined *row, struct err *err)
+{
+	const struct reading *reading = ctx;
+
+	reading->fn(reading->ctx, row);
+	return 0;
+}
+
+int quarantine_read(struct db *db, struct quarantine_id id, quarantined_fn *fn, void *ctx,
+		    struct err *err)
+{
+	struct reading reading = { fn, ctx };
+
+	return visit_row(db, id, show_row, &reading, err);
 }
 
 /* --- trying again -------------------------------------------------------------------------------
@@ -323,9 +323,16 @@ static const char *hopeless(const struct quarantined *row)
 	return NULL;
 }
 
-static int retry_row(struct db *db, const struct quarantined *row, prepare_fn *prepare, void *ctx,
-		     int64_t *n_logged, struct err *err)
+struct retry {
+	struct db *db;
+	prepare_fn *prepare;
+	void *ctx;
+	int64_t n_logged;
+};
+
+static int retry_row(void *ctx, const struct quarantined *row, struct err *err)
 {
+	struct retry *retry = ctx;
 	const char *why = hopeless(row), *reason = LOAD_REFUSED;
 	struct delivery *delivery;
 	struct err ignored;
@@ -333,13 +340,13 @@ static int retry_row(struct db *db, const struct quarantined *row, prepare_fn *p
 
 	if (why)
 		return err_set(err, -EINVAL, "%s", why);
-	delivery = make_delivery(row, prepare, ctx);
+	delivery = make_delivery(row, retry->prepare, retry->ctx);
 	if (!delivery)
 		return err_set(err, -EINVAL, "it is too large");
 	r = judge(row, delivery, &reason, err);
 	if (r == 0)
-		r = log_it(db, row, delivery, n_logged, err);
-	if (r == -EINVAL && note_failure(db, row->id, reason, err->text, &ignored) < 0)
+		r = log_it(retry->db, row, delivery, &retry->n_logged, err);
+	if (r == -EINVAL && note_failure(retry->db, row->id, reason, err->text, &ignored) < 0)
 		r = err_set(err, -EIO, "%s", ignored.text);
 	delivery_unref(delivery);
 	return r == -ESTALE ? -ENOENT : r;
@@ -348,20 +355,9 @@ static int retry_row(struct db *db, const struct quarantined *row, prepare_fn *p
 int quarantine_retry(struct db *db, struct quarantine_id id, prepare_fn *prepare, void *ctx,
 		     int64_t *n_logged, struct err *err)
 {
-	struct db_result *result;
-	struct quarantined row;
-	struct strbuf raw;
-	int r;
+	struct retry retry = { .db = db, .prepare = prepare, .ctx = ctx };
+	int r = visit_row(db, id, retry_row, &retry, err);
 
-	strbuf_init(&raw, RAW_MAX);
-	*n_logged = 0;
-	r = read_row(db, id, &result, &raw, err);
-	if (r == 0) {
-		row = row_at(result, 0);
-		row.raw = strbuf_str(&raw);
-		r = retry_row(db, &row, prepare, ctx, n_logged, err);
-		db_result_free(result);
-	}
-	strbuf_fini(&raw);
+	*n_logged = retry.n_logged;
 	return r;
 }

@@ -7,6 +7,7 @@ import tempfile
 import pytest
 
 import house
+from cluster import Cluster
 
 for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR",
              "NODE_EXTRA_CA_CERTS", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY",
@@ -61,6 +62,20 @@ def shared_service():
     yield made
     made.close()
     shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A PostgreSQL that daemons may share, as a site's external one."""
+    made = Cluster().start()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def cluster(server):
+    """A fresh database on the module's server."""
+    return server.new_database()
 
 
 @pytest.fixture(scope="session")

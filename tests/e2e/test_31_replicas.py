@@ -10,7 +10,6 @@ import time
 import pytest
 
 import house
-from cluster import Cluster
 from house import Sender, event_body, wait_for
 
 SLOW = bool(os.environ.get("RFEVENTD_SLOW"))
@@ -25,19 +24,6 @@ class Replica(house.Service):
     def password(self):
         own = self.state_dir / "admin-password"
         return (own if own.exists() else self.first.state_dir / "admin-password").read_text().strip()
-
-
-@pytest.fixture(scope="module")
-def server():
-    made = Cluster().start()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def cluster(server):
-    """A fresh database on the module's server."""
-    return server.new_database()
 
 
 @pytest.fixture

@@ -6,21 +6,7 @@ import time
 import pytest
 
 import house
-from cluster import Cluster
 from house import Sender, account, event_body, wait_for
-
-
-@pytest.fixture(scope="module")
-def server():
-    made = Cluster().start()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def cluster(server):
-    """A fresh database on the module's server."""
-    return server.new_database()
 
 
 @pytest.fixture

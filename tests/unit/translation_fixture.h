@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "translations/catalog.h"
 
 /* Write <dir>/<language>/<name>. */
 static inline void fixture_translation(const char *dir, const char *language, const char *name,
@@ -36,6 +37,21 @@ static inline void fixture_remove(const char *dir)
 
 	assert_int_equal(system(command), 0);
 	free(command);
+}
+
+/* A set of one file, read and gone from the disk. */
+static inline struct catalog_set *fixture_catalogs(const char *language, const char *name,
+						   const char *text)
+{
+	char dir[] = "/tmp/fixture.XXXXXX";
+	const char *const folders[] = { dir };
+	struct catalog_set *set;
+
+	assert_non_null(mkdtemp(dir));
+	fixture_translation(dir, language, name, text);
+	set = catalog_set_load(folders, 1, "en");
+	fixture_remove(dir);
+	return set;
 }
 
 #endif

@@ -5,13 +5,13 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <cmocka.h>
 
 #include "base/str.h"
 #include "registries/coverage.h"
 #include "registry_fixture.h"
+#include "tests/unit/translation_fixture.h"
 #include "translations/catalog.h"
 
 #define KEY(key, text) "\"" key "\":{\"Message\":\"" text "\",\"Resolution\":\"R\"}"
@@ -20,31 +20,6 @@ static const char french[] = "{\"Language\":\"fr\",\"RegistryPrefix\":\"fans\",\
 	"Good", "Ici %1") "," KEY("Few", "Sans") ",\"Bare\":{\"Message\":\"Oui\"},\"Mute\":{"
 						 "\"Resolution\":\"R\"}," KEY("Old", "Vieux "
 										     "%1") "}}";
-
-static struct catalog_set *load(const char *text)
-{
-	char dir[] = "/tmp/coverage_test.XXXXXX";
-	const char *const folders[] = { dir };
-	char *language, *path;
-	struct catalog_set *set;
-	FILE *file;
-
-	assert_non_null(mkdtemp(dir));
-	language = xasprintf("%s/fr", dir);
-	path = xasprintf("%s/Fans.json", language);
-	mkdir(language, 0755);
-	file = fopen(path, "w");
-	assert_non_null(file);
-	fputs(text, file);
-	fclose(file);
-	set = catalog_set_load(folders, 1, "en");
-	unlink(path);
-	rmdir(language);
-	rmdir(dir);
-	free(language);
-	free(path);
-	return set;
-}
 
 /* "language prefix keys translated" a line. */
 static void put_row(void *ctx, const struct coverage *row)
@@ -89,7 +64,7 @@ static void what_counts_as_translated(void **state)
 		french_registry(),
 	};
 	struct registry_set *set = registry_set_new(registries, 4);
-	struct catalog_set *catalogs = load(french);
+	struct catalog_set *catalogs = fixture_catalogs("fr", "Fans.json", french);
 	struct strbuf rows;
 
 	strbuf_init(&rows, 4096);

@@ -5,7 +5,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <cmocka.h>
 #include <jansson.h>
@@ -13,6 +12,7 @@
 #include "base/str.h"
 #include "registries/explain.h"
 #include "registry_fixture.h"
+#include "tests/unit/translation_fixture.h"
 #include "translations/catalog.h"
 
 static const char german[] =
@@ -24,31 +24,6 @@ struct house {
 	struct registry_set *set;
 	struct catalog_set *catalogs;
 };
-
-static struct catalog_set *load_german(void)
-{
-	char dir[] = "/tmp/explain_test.XXXXXX";
-	const char *const folders[] = { dir };
-	struct catalog_set *catalogs;
-	char *language, *path;
-	FILE *file;
-
-	assert_non_null(mkdtemp(dir));
-	language = xasprintf("%s/de", dir);
-	path = xasprintf("%s/Power.json", language);
-	mkdir(language, 0755);
-	file = fopen(path, "w");
-	assert_non_null(file);
-	fputs(german, file);
-	fclose(file);
-	catalogs = catalog_set_load(folders, 1, "en");
-	unlink(path);
-	rmdir(language);
-	rmdir(dir);
-	free(language);
-	free(path);
-	return catalogs;
-}
 
 static int open_house(void **state)
 {
@@ -68,7 +43,7 @@ static int open_house(void **state)
 	};
 
 	house->set = registry_set_new(registries, 4);
-	house->catalogs = load_german();
+	house->catalogs = fixture_catalogs("de", "Power.json", german);
 	*state = house;
 	return 0;
 }
