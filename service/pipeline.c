@@ -47,6 +47,9 @@
 #define RING_MAX_BYTES        (96u << 20)
 #define JOURNAL_RESERVE_BYTES (1u << 20) /* for own events when the journal is full */
 /* SIGTERM has 10 s in all: each station its share. */
+#define START_GRACE_US	   (3 * CLOCK_US_PER_S)
+#define OWN_START_GRACE_US (30 * CLOCK_US_PER_S) /* initdb on a busy disk */
+
 #define STOP_RECEIVER_MS 2000
 #define STOP_LOADER_MS   3000
 #define STOP_API_MS      1000
@@ -384,6 +387,7 @@ static int start_log(struct pipeline *pipeline, const struct config *config, str
 		.on_new_epoch = on_new_epoch,
 		.on_ctx = pipeline,
 		.repeat_window_us = config->receiver_repeat_window_us,
+		.start_grace_us = pipeline->private_pg ? OWN_START_GRACE_US : START_GRACE_US,
 	};
 	int r;
 

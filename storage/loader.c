@@ -21,7 +21,6 @@
 
 #define FIRST_PAUSE_US     (50 * INT64_C(1000))
 #define MAX_PAUSE_US       CLOCK_US_PER_S
-#define SAY_AWAY_AFTER_US  (3 * CLOCK_US_PER_S) /* at the start: a private server takes a moment */
 #define SHOW_AWAY_AFTER_US (250 * INT64_C(1000))
 #define AWAY_WAIT_MS       20
 #define AGAIN_MS           10
@@ -421,7 +420,7 @@ static void say_away(struct loader *loader, int r, const struct err *err)
 	int64_t away_us = clock_monotonic_us() - loader->away_since_us;
 
 	if (loader->said_away || atomic_load(&loader->stopping) ||
-	    (!loader->was_connected && away_us < SAY_AWAY_AFTER_US))
+	    (!loader->was_connected && away_us < loader->config.start_grace_us))
 		return;
 	loader->said_away = true;
 	if (r == -ENOTCONN)

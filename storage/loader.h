@@ -48,6 +48,8 @@ struct loader_config {
 	struct uuid epoch;
 	int64_t last_seq;
 	int64_t repeat_window_us;
+	/* How long a server that was not reached yet is waited for before that is said. */
+	int64_t start_grace_us;
 };
 
 /* Why the log is not being written. */

@@ -179,7 +179,7 @@ static int turn(struct upkeep *upkeep, struct err *err)
 			  " AND attrelid = to_regclass('log_day')",
 			  err);
 	if (r <= 0)
-		return r < 0 ? r : err_set(err, -EAGAIN, "the tables are not there yet");
+		return r < 0 ? r : err_set(err, -ENOTCONN, "the tables are not there yet");
 	r = forget_segments(upkeep, err);
 	if (r < 0)
 		return r;
