@@ -28,6 +28,8 @@ ROOM_service := base event http translations registries receiver storage stream 
 CC ?= gcc
 AR ?= ar
 BUILD ?= build
+# For a make inside a make: all processors, unless -j was said.
+JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 PYTHON := /usr/bin/python3
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -171,7 +173,7 @@ FUZZ_BIN := $(foreach t,$(FUZZ_TARGETS),$(call fuzz_bin,$(t)))
 # FUZZ_ONLY='http1 decode' runs these alone.
 fuzz: ## search for failing inputs, FUZZ_SECONDS (10) a target
 	@DEPS=$(DEPS) scripts/deps $(DEPS_BUILD) $(DEPS_FUZZ)
-	@$(MAKE) --no-print-directory CC=clang BUILD=build-fuzz \
+	@$(MAKE) $(JOBS) --no-print-directory CC=clang BUILD=build-fuzz \
 		SANITIZE=fuzzer-no-link,address,undefined OPT='-O1 -g -fno-sanitize-recover=all' fuzz-bins
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run-fuzz build-fuzz \
 		$(foreach t,$(FUZZ_TARGETS),$(if $(filter $(or $(FUZZ_ONLY),%),$(call fuzz_field,$(t),1)),$(t)))
@@ -207,7 +209,7 @@ bench-bins: build $(BENCH_BIN)
 # ARGS='--quick --only http1_cpu_vs_nginx' for a part of it.
 bench: deps ## the figures of docs/performance.md, into build/bench.json (ARGS=--help)
 	@DEPS=$(DEPS) scripts/deps $(DEPS_TEST) $(DEPS_BENCH)
-	@$(MAKE) --no-print-directory bench-bins
+	@$(MAKE) $(JOBS) --no-print-directory bench-bins
 	@$(PYTHON) tests/bench/bench.py $(ARGS)
 .PHONY: bench bench-bins
 
@@ -236,10 +238,10 @@ check: build unit-bins ## unit tests alone
 	@tests/run-unit $(UNIT_BIN) $(REPLAY_BIN)
 
 check-asan: ## unit tests under AddressSanitizer and UBSan
-	$(MAKE) BUILD=build-asan SANITIZE=address,undefined OPT='-O1 -g' check
+	$(MAKE) $(JOBS) BUILD=build-asan SANITIZE=address,undefined OPT='-O1 -g' check
 
 check-tsan: ## unit tests under ThreadSanitizer
-	$(MAKE) BUILD=build-tsan SANITIZE=thread OPT='-O1 -g' check
+	$(MAKE) $(JOBS) BUILD=build-tsan SANITIZE=thread OPT='-O1 -g' check
 
 
 
@@ -247,7 +249,7 @@ check-tsan: ## unit tests under ThreadSanitizer
 DEPS_BUILD := gcc make python3 pkg-config libc6-dev libyaml-dev libssl-dev libjansson-dev libicu-dev libjemalloc-dev \
 	libnghttp2-dev zlib1g-dev libarchive-dev libpq-dev libwebsockets-dev libcurl4-openssl-dev libcrypt-dev postgresql
 DEPS_TEST := libcmocka-dev python3-pytest python3-httpx python3-h2 python3-h11 python3-psycopg2 python3-websockets \
-	python3-jsonschema python3-yaml curl openssl nodejs procps
+	python3-pytest-xdist python3-jsonschema python3-yaml curl openssl nodejs procps
 DEPS_BENCH := nginx-light libnginx-mod-http-echo valgrind
 DEPS_FUZZ := clang clang-14 libclang-rt-14-dev
 DEPS_LINT := clang clang-format shellcheck cppcheck
@@ -262,16 +264,16 @@ deps-dev: deps-test ## … and what testing and linting need
 
 # --- running -----------------------------------------------------------------------------------
 run: deps ## fresh machine to running service, in the foreground, with state in ./var
-	@$(MAKE) --no-print-directory build
+	@$(MAKE) $(JOBS) --no-print-directory build
 	@scripts/run
 
 demo: deps ## the same, with a few simulated BMCs sending
-	@$(MAKE) --no-print-directory build
+	@$(MAKE) $(JOBS) --no-print-directory build
 	@DEMO=yes scripts/run
 
 # --- tests -------------------------------------------------------------------------------------
 test: deps-test ## every test that can run here; the last line has the count
-	@$(MAKE) --no-print-directory build unit-bins test-tools
+	@$(MAKE) $(JOBS) --no-print-directory build unit-bins test-tools
 	@tests/run-all $(UNIT_BIN) $(REPLAY_BIN)
 
 e2e: test-tools ## end-to-end tests alone (pass ARGS='-k name')
@@ -298,10 +300,11 @@ lint: ## style, the include table, and static analysis
 		--suppress=missingIncludeSystem -I. -D_GNU_SOURCE $(foreach room,$(ROOMS),$(room))
 	@echo "lint: clean"
 
-# Both compilers without a warning.
+# Both compilers without a warning. On a fresh clone what gcc makes can serve the tests as well.
+LINT_GCC_BUILD ?= build-lint/gcc
 lint-compile:
-	@$(MAKE) --no-print-directory CC=gcc WERROR=-Werror BUILD=build-lint/gcc build unit-bins test-tools >/dev/null
-	@$(MAKE) --no-print-directory CC=clang WERROR=-Werror BUILD=build-lint/clang build unit-bins test-tools >/dev/null
+	@$(MAKE) $(JOBS) --no-print-directory CC=gcc WERROR=-Werror BUILD=$(LINT_GCC_BUILD) build unit-bins test-tools >/dev/null
+	@$(MAKE) $(JOBS) --no-print-directory CC=clang WERROR=-Werror BUILD=build-lint/clang build unit-bins test-tools >/dev/null
 .PHONY: lint-compile
 
 fmt: ## format the C files

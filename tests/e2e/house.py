@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import pathlib
+import random
 import signal
 import socket
 import ssl
@@ -27,10 +28,24 @@ STREAM_HEADERS = ("additional_headers" if int(websockets.__version__.split(".")[
 ENTRIES = "/redfish/v1/Managers/rfeventd/LogServices/Events/Entries"
 
 
+# Below the ports of outgoing connections, and a range for each of those that test side by side: a
+# port is still free when the daemon takes it.
+PORTS = range(12000, 32000)
+PORTS_OF_ONE = 2500
+
+
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+NEXT_PORTS = itertools.count(random.randrange(PORTS_OF_ONE))
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Not one that was given out lately."""
+    for n in NEXT_PORTS:
+        port = PORTS[(WORKER * PORTS_OF_ONE + n % PORTS_OF_ONE) % len(PORTS)]
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("unreachable")
 
 
 def wait_for(condition, timeout=10.0, what="condition"):
