@@ -39,7 +39,10 @@ struct api_config {
 	const char *data_dir;   /* of the private PostgreSQL; NULL: an external one */
 	int64_t keep_events_us; /* storage.retention.events, to be told */
 	prepare_fn *prepare;    /* decode and resolve, for what is tried again */
-	void *prepare_ctx;
+	prepare_fn *prepare_delivered; /* the same for what is delivered */
+	void *prepare_ctx;	       /* of both */
+	deliver_fn *deliver;	       /* into the journal: what operators import */
+	void *deliver_ctx;
 	const char *registry_mirror; /* folder of the registries kept in the database */
 	bool (*is_ready)(void *ctx); /* log reachable: /-/ready */
 	void *is_ready_ctx;

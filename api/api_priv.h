@@ -76,6 +76,8 @@ struct source_set;
 /* By name, or by id; NULL when there is none. */
 const struct source *sources_find(const struct source_set *set, struct str name);
 resource_fn sources_fetch_registries;
+/* source_import.c */
+resource_fn sources_import_log;
 /* storage.c */
 #define STORAGE_PATH "/redfish/v1/Managers/rfeventd/Oem/Rfeventd/Storage"
 resource_fn storage_get;

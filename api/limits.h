@@ -6,6 +6,7 @@
 #define API_MAX_PER_PEER         4096 /* a proxy in front of all operators */
 #define API_MAX_BODY_BYTES       (1u << 20)
 #define API_MAX_BODY_TOTAL       (96u << 20) /* registries are the large ones: REGISTRY_MAX_BYTES */
+#define API_IMPORT_MAX_BYTES     (32u << 20) /* of a source's log: some 30,000 entries */
 #define API_MAX_LOOKING          32 /* sessions of other replicas looked for at once: bad tokens too */
 #define API_MAX_FAULTS           32           /* properties of one body told to be wrong */
 #define API_PAGE_DEFAULT         1000         /* entries of a page when $top is absent */

@@ -118,6 +118,13 @@ static const char *type_words(const struct tree *value)
 	return words[value->kind];
 }
 
+/* A collection may only name its members: what is read back later is no second event. */
+static bool is_bare_link(const struct decoding *d, const struct tree *record)
+{
+	return d->delivery->flags & DELIVERY_BACKFILLED && tree_count(record) == 1 &&
+	       tree_member(record, STR("@odata.id"));
+}
+
 static void take_record(struct decoding *d, const struct tree *record, bool bare, size_t hint)
 {
 	struct str context;
@@ -128,6 +135,11 @@ static void take_record(struct decoding *d, const struct tree *record, bool bare
 			d, "record_not_object",
 			arena_putf(d->arena, "the record is %s, not an object", type_words(record)),
 			record->place);
+		return;
+	}
+	if (is_bare_link(d, record)) {
+		quarantine(d, "entry_not_read", STR("the collection has only a link to the entry"),
+			   record->place);
 		return;
 	}
 	event = add_event(d, record, hint);
@@ -339,6 +351,21 @@ static void take_bodies(struct decoding *d, const struct tree *root)
 	}
 }
 
+/* Entries of the source's own log: a collection with its members in it, an array, or one. */
+static void take_log(struct decoding *d, const struct tree *root)
+{
+	const struct tree *members = root;
+
+	if (tree_is(root, TREE_OBJECT) && tree_member(root, STR("Members")))
+		members = tree_member(root, STR("Members"));
+	if (tree_is(members, TREE_ARRAY))
+		take_records(d, members);
+	else if (tree_is(members, TREE_OBJECT) && decode_looks_like_record(members))
+		take_record(d, members, true, 1);
+	else
+		quarantine(d, "no_log_entry", STR("there is no LogEntry in it"), root->place);
+}
+
 /* --- the whole -------------------------------------------------------------------------------- */
 
 static void forget(struct delivery *delivery)
@@ -365,11 +392,13 @@ static void take_root(struct decoding *d, const struct tree *root)
 {
 	struct delivery *delivery = d->delivery;
 
-	if (is_report_body(root)) {
+	if (!(delivery->flags & DELIVERY_BACKFILLED) && is_report_body(root)) {
 		delivery->kind = DELIVERY_METRIC_REPORT;
 		return;
 	}
-	if (tree_is(root, TREE_ARRAY) && tree_count(root) > 0)
+	if (delivery->flags & DELIVERY_BACKFILLED)
+		take_log(d, root);
+	else if (tree_is(root, TREE_ARRAY) && tree_count(root) > 0)
 		take_bodies(d, root);
 	else
 		take_body(d, root);

@@ -93,7 +93,8 @@ struct decoding {
 /* Whether the object has what makes a record when it stands alone. */
 bool decode_looks_like_record(const struct tree *object);
 /* Fill `event` (zeroed, index set) from a record. `bare`: it stands without an envelope, whose
- * names it may hold as well. *context_out: its Context, p NULL when it has none. */
+ * names it may hold as well. Of a backfilled delivery it is a LogEntry. *context_out: its Context,
+ * p NULL when it has none. */
 void decode_record(struct decoding *d, const struct tree *object, bool bare, struct event *event,
 		   struct str *context_out);
 /* Text of a property's value, whatever it is; p NULL when absent or null. */

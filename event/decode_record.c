@@ -488,6 +488,26 @@ static void note_kind(struct record *r)
 		event->quirks |= QUIRK_BIT(RECORD_CONTEXT);
 }
 
+/* What a LogEntry has elsewhere or not at all (LogEntry.v1_21_0): none of it is odd there. */
+static void decode_log_entry(struct record *r)
+{
+	static const uint64_t ordinary = QUIRK_BIT(RECORD_LOG_ENTRY) | QUIRK_BIT(EVENT_TYPE_MISSING) |
+					 QUIRK_BIT(MEMBER_ID_MISSING) | QUIRK_BIT(UNKNOWN_PROPERTY);
+	const struct tree *own = tree_member(r->object, STR("@odata.id"));
+	const struct tree *links = tree_member(r->object, STR("Links"));
+	const struct tree *origin = tree_is(links, TREE_OBJECT) ?
+					    tree_member(links, STR("OriginOfCondition")) :
+					    NULL;
+	struct event *event = r->event;
+
+	event->quirks = (event->quirks & ~ordinary) | QUIRK_BIT(BACKFILLED);
+	if (!event->origin.p && origin)
+		event->origin = link_text(r, origin);
+	if (!own)
+		own = tree_member(r->object, STR("Id"));
+	event->log_entry = decode_value_text(r->d, own, &event->quirks);
+}
+
 /* A first view of the category; the resolver looks again with what the registry knows. */
 static void derive_category(struct event *event)
 {
@@ -522,6 +542,8 @@ void decode_record(struct decoding *d, const struct tree *object, bool bare, str
 	decode_group_id(&r);
 	if (r.found[P_LOG_ENTRY].value)
 		event->log_entry = link_text(&r, r.found[P_LOG_ENTRY].value);
+	if (d->delivery->flags & DELIVERY_BACKFILLED)
+		decode_log_entry(&r);
 	*context_out = property_text(&r, P_CONTEXT);
 	derive_category(event);
 }

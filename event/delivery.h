@@ -29,6 +29,8 @@ enum delivery_kind {
 enum delivery_flag {
 	DELIVERY_UNVERIFIED = 1 << 0, /* accepted while the snapshot was not known to be current */
 	DELIVERY_ENROLLED = 1 << 1,   /* came with the enrolment token: create the source at load */
+	DELIVERY_BACKFILLED = 1 << 2, /* LogEntries of the source's own log: compared at load with
+					 what it pushed (event/likeness.h) */
 };
 
 /* A record set aside while its neighbours go on. */

@@ -64,7 +64,15 @@ struct reported {
 	uint64_t n_untold;
 };
 
+/* A kind that comes and goes: raised again within a minute of its end, it ends only after a minute
+ * in which it was not met. */
+struct flap {
+	int64_t met_us, ended_us; /* the last time of each; 0: never */
+	bool is_held;
+};
+
 struct condition_set {
+	struct flap flaps[CONDITION_COUNT];
 	struct open_condition open[CONDITIONS_MAX_OPEN];
 	size_t n_open;
 	struct own_event waiting[CONDITIONS_MAX_WAITING]; /* bodies are new */
@@ -237,11 +245,28 @@ static void forget_stages(struct condition_set *set, enum condition_kind kind, c
 	}
 }
 
+/* Those that are looked at again and again, so that an end that was put off comes later. */
+static bool is_damped(enum condition_kind kind)
+{
+	return kind == CONDITION_JOURNAL_FILLING || kind == CONDITION_JOURNAL_FULL ||
+	       kind == CONDITION_DATABASE_AWAY || kind == CONDITION_DATABASE_READ_ONLY ||
+	       kind == CONDITION_DATABASE_DISK || kind == CONDITION_MEMORY ||
+	       kind == CONDITION_SOURCES_FULL;
+}
+
+/* Whether `time_us` was less than a minute ago. A clock that was put back makes nothing recent. */
+static bool is_recent(int64_t time_us, int64_t now_us)
+{
+	return time_us != 0 && now_us >= time_us && now_us - time_us < MINUTE_US;
+}
+
 bool condition_set_raise(struct condition_set *set, enum condition_kind kind, struct str object,
 			 const struct str *args, size_t n_args, int64_t now_us)
 {
 	char *tamed = tame(object, CONDITION_MAX_OBJECT_BYTES);
+	struct flap *flap = &set->flaps[kind];
 
+	flap->met_us = now_us;
 	if (find(set, kind, tamed) < set->n_open || set->n_open == CONDITIONS_MAX_OPEN ||
 	    !has_room(set, false, now_us)) {
 		free(tamed);
@@ -250,18 +275,21 @@ bool condition_set_raise(struct condition_set *set, enum condition_kind kind, st
 	if (kind > CONDITION_CERTIFICATE_SOON && kind <= CONDITION_CERTIFICATE_EXPIRED)
 		forget_stages(set, kind, tamed);
 	put_event(set, kinds[kind].raise, tamed, args, n_args, now_us);
+	flap->is_held = is_damped(kind) && is_recent(flap->ended_us, now_us);
 	set->open[set->n_open++] = (struct open_condition){ kind, tamed };
 	return true;
 }
 
-/* False when it must wait for the next minute. */
+/* False when it must wait. */
 static bool clear_at(struct condition_set *set, size_t i, int64_t now_us)
 {
 	struct open_condition *open = &set->open[i];
 	const struct str object = str_of(open->object);
+	struct flap *flap = &set->flaps[open->kind];
 
-	if (!has_room(set, false, now_us))
+	if ((flap->is_held && is_recent(flap->met_us, now_us)) || !has_room(set, false, now_us))
 		return false;
+	*flap = (struct flap){ .ended_us = now_us };
 	put_event(set, kinds[open->kind].clear, open->object, &object,
 		  kinds[open->kind].clear_names_object ? 1 : 0, now_us);
 	free(open->object);

@@ -72,7 +72,9 @@ void condition_set_free(struct condition_set *set); /* NULL is allowed */
  * waits. False, too, when a cap is reached: told again later, it is raised then. */
 bool condition_set_raise(struct condition_set *set, enum condition_kind kind, struct str object,
 			 const struct str *args, size_t n_args, int64_t now_us);
-/* True when it was open. */
+/* True when it was open. What is looked at again and again (levels, the database, the caps) and was
+ * raised within a minute of its last end stays open until a minute has passed in which it was not
+ * told: of what comes and goes, people hear a pair of events a minute at most. */
 bool condition_set_clear(struct condition_set *set, enum condition_kind kind, struct str object,
 			 int64_t now_us);
 /* A level in percent, with hysteresis: raised from CONDITION_LEVEL_RAISE, cleared below

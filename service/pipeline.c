@@ -537,7 +537,10 @@ static int start_api(struct pipeline *pipeline, const struct config *config, str
 	api.data_dir = pipeline->data_dir;
 	api.keep_events_us = config->storage_keep_events_us;
 	api.prepare = prepare_on_loader;
+	api.prepare_delivered = prepare_on_worker;
 	api.prepare_ctx = pipeline;
+	api.deliver = journal_thread_deliver;
+	api.deliver_ctx = pipeline->journal_thread;
 	api.registry_mirror = pipeline->registry_mirror;
 	api.fetcher = pipeline->registry_fetcher;
 	metrics_on_scrape(on_scrape, pipeline);

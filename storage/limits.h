@@ -19,6 +19,8 @@
 #define AHEAD_MAX_RECORDS 4096		     /* read back and decoded, before the loader takes them */
 #define AHEAD_MAX_BYTES (32u << 20)	     /* the same in memory; one more may be large */
 #define REPEAT_MAX_ENTRIES (4u << 20)	     /* body hashes remembered; the oldest are forgotten */
+#define BACKFILL_MAX_ENTRIES (1u << 18)	     /* of sources' logs, remembered at least; twice that at most */
+#define BACKFILL_KEEP_US (24 * INT64_C(3600000000)) /* the same in time: a push comes later at most */
 #define QUERY_MAX_JOBS 1024		     /* reads waiting for a connection: then 503 */
 #define LOG_PAGE_MAX_EVENTS 10001	     /* of one read: a page, and one that tells of the next */
 #define LOG_PAGE_MAX_BYTES (512u << 20)	     /* texts of one read */

@@ -9,6 +9,7 @@
 #include "event/delivery.h"
 #include "event/entry.h"
 #include "event/quirks.h"
+#include "storage/backfill.h"
 #include "storage/db.h"
 #include "storage/limits.h"
 #include "storage/log_row.h"
@@ -17,9 +18,10 @@
 #define STATE_STALE_POSITION "RF001"
 #define KEEP_BUFFER_BYTES    (64u << 20) /* a larger one is given back after its batch */
 
-void load_init(struct load *load, const char *node, struct repeats *repeats)
+void load_init(struct load *load, const char *node, struct repeats *repeats,
+	       struct backfill *backfill)
 {
-	*load = (struct load){ .node = node, .repeats = repeats };
+	*load = (struct load){ .node = node, .repeats = repeats, .backfill = backfill };
 	id_set_init(&load->texts, TEXT_CACHE_MAX);
 	id_set_init(&load->sources, 0);
 	/* Bounded by the batch's bytes, and for a single delivery by its arena. */
@@ -38,6 +40,8 @@ void load_fini(struct load *load)
 	strbuf_fini(&load->others);
 	strbuf_fini(&load->ids);
 	strbuf_fini(&load->bodies);
+	load_look_free(load->look);
+	load->look = NULL;
 }
 
 void load_reset(struct load *load, struct db *db, int64_t last_seq)
@@ -53,11 +57,21 @@ void load_reset(struct load *load, struct db *db, int64_t last_seq)
 /* --- items
  * ----------------------------------------------------------------------------------------- */
 
+static uint32_t n_left_out(const struct load_item *item)
+{
+	return item->n_refused + item->n_known;
+}
+
+static bool is_left_out(const struct load_item *item, uint32_t i)
+{
+	return (item->refused && item->refused[i]) || (item->known && item->known[i]);
+}
+
 bool load_item_has_events(const struct load_item *item)
 {
 	return item->delivery && !item->set_aside && !item->is_repeat &&
 	       item->delivery->kind == DELIVERY_EVENTS &&
-	       item->delivery->n_events > item->n_refused;
+	       item->delivery->n_events > n_left_out(item);
 }
 
 /* Hashing is done here, outside the transaction: the counter row is held shorter. */
@@ -70,7 +84,9 @@ void load_item_init(struct load_item *item, struct delivery *delivery, struct uu
 				    .is_enrolled = delivery->flags & DELIVERY_ENROLLED };
 	if (!load_item_has_events(item))
 		return;
-	item->hash = repeats_hash(delivery->raw);
+	/* Entries are known one by one, however they come together. */
+	if (!load_is_backfill(item))
+		item->hash = repeats_hash(delivery->raw);
 	item->text_ids = xcalloc(delivery->n_events, sizeof(item->text_ids[0]));
 	for (uint32_t i = 0; i < delivery->n_events; i++)
 		if (delivery->events[i].message.p)
@@ -80,29 +96,35 @@ void load_item_init(struct load_item *item, struct delivery *delivery, struct uu
 void load_item_forget(struct load_item *item)
 {
 	free(item->refused);
-	item->refused = NULL;
-	item->n_refused = 0;
+	free(item->known);
+	free(item->unsure);
+	free(item->row_seqs);
+	item->refused = item->known = item->unsure = NULL;
+	item->row_seqs = NULL;
+	item->n_refused = item->n_known = 0;
 	item->is_repeat = item->may_be_repeat = false;
 }
 
 void load_item_fini(struct load_item *item)
 {
+	load_item_forget(item);
 	delivery_unref(item->delivery);
 	free(item->text_ids);
 	free(item->words);
-	free(item->refused);
 	*item = (struct load_item){ 0 };
 }
 
 static uint32_t n_logged(const struct load_item *item)
 {
-	return load_item_has_events(item) ? item->delivery->n_events - item->n_refused : 0;
+	return load_item_has_events(item) ? item->delivery->n_events - n_left_out(item) : 0;
 }
 
 static uint64_t quirks_of(const struct load_item *item, const struct event *event)
 {
+	bool unsure = item->unsure && item->unsure[event - item->delivery->events];
+
 	return event->quirks | item->delivery->quirks |
-	       (item->may_be_repeat ? QUIRK_BIT(POSSIBLE_REPEAT) : 0);
+	       (item->may_be_repeat || unsure ? QUIRK_BIT(POSSIBLE_REPEAT) : 0);
 }
 
 static bool all_times_are_sane(const struct delivery *delivery)
@@ -160,8 +182,19 @@ static int take_seqs(struct load *load, const struct load_batch *batch, int64_t 
 /* --- repeats
  * ------------------------------------------------------------------------------------------ */
 
-/* Bodies that other replicas logged since our last commit: the counter row, which we hold now, says
- * that there are some, and makes the answer final. */
+static void learn_row(struct load *load, const struct db_result *result, size_t row)
+{
+	struct uuid source = db_get_uuid(result, row, 1), id = db_get_uuid(result, row, 2);
+	int64_t time_us = db_time_us(result, row, 3);
+
+	if (str_eq(db_str(result, row, 4), STR("f")))
+		repeats_add(load->repeats, source, id, time_us);
+	else if (load->backfill)
+		backfill_add(load->backfill, source, id, time_us);
+}
+
+/* Bodies, and entries of sources' logs, that other replicas logged since our last commit: the
+ * counter row, which we hold now, says that there are some, and makes the answer final. */
 static int learn_repeats(struct load *load, int64_t seq_before, struct err *err)
 {
 	char after[24], last[24];
@@ -173,14 +206,15 @@ static int learn_repeats(struct load *load, int64_t seq_before, struct err *err)
 	if (seq_before == load->repeats_seq)
 		return 0;
 	r = db_query(load->db,
-		     "SELECT source_id, hash, received FROM repeat"
-		     " WHERE seq > $1::bigint AND seq <= $2::bigint ORDER BY seq",
+		     "SELECT seq, source_id, hash, received, false FROM repeat"
+		     " WHERE seq > $1::bigint AND seq <= $2::bigint"
+		     " UNION ALL SELECT seq, source_id, moment, added, true FROM backfilled"
+		     " WHERE seq > $1::bigint AND seq <= $2::bigint AND logged ORDER BY 1",
 		     params, ARRAY_LEN(params), &result, err);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < db_rows(result); i++)
-		repeats_add(load->repeats, db_get_uuid(result, i, 0), db_get_uuid(result, i, 1),
-			    db_time_us(result, i, 2));
+		learn_row(load, result, i);
 	db_result_free(result);
 	return 0;
 }
@@ -259,9 +293,10 @@ static void build_rows(struct load *load, struct load_batch *batch, int64_t seq_
 		item->first_seq = seq + 1;
 		if (!load_item_has_events(item))
 			continue;
-		for (uint32_t e = 0; e < item->delivery->n_events; e++)
-			put_event(load, item, e, e);
-		seq += item->delivery->n_events;
+		for (uint32_t e = 0, part = 0; e < item->delivery->n_events; e++)
+			if (!is_left_out(item, e))
+				put_event(load, item, e, part++);
+		seq += n_logged(item);
 	}
 }
 
@@ -373,8 +408,11 @@ static int save_one_by_one(struct load *load, struct load_batch *batch, int64_t 
 	n = item->delivery->n_events;
 	item->refused = xcalloc(n, sizeof(item->refused[0]));
 	for (uint32_t i = 0; i < n; i++) {
-		int r = save_event_or_set_aside(load, item, i, part, err);
+		int r;
 
+		if (is_left_out(item, i))
+			continue;
+		r = save_event_or_set_aside(load, item, i, part, err);
 		if (r < 0)
 			return r;
 		part += (uint32_t)r;
@@ -442,18 +480,35 @@ static int save_rows(struct load *load, struct load_batch *batch, struct err *er
 	return db_commit(load->db, err);
 }
 
+/* What is logged of the items. *as_built: all of it, as if nobody had looked. */
+static int decide(struct load *load, struct load_batch *batch, int64_t seq_before, bool *as_built,
+		  struct err *err)
+{
+	int r = 0;
+
+	*as_built = true;
+	for (size_t i = 0; i < batch->n_items && r == 0; i++) {
+		struct load_item *item = &batch->items[i];
+
+		*as_built &= decide_repeat(load, item);
+		r = load_compare(load, item, seq_before, err);
+		*as_built &= item->n_known == 0 && !item->unsure;
+	}
+	return r;
+}
+
 static int save(struct load *load, struct load_batch *batch, struct err *err)
 {
 	int64_t n = n_events_of(batch), seq_before;
-	bool as_built = true;
+	bool as_built;
 	int r = take_seqs(load, batch, n, &seq_before, err);
 
 	if (r == 0)
 		r = learn_repeats(load, seq_before, err);
+	if (r == 0)
+		r = decide(load, batch, seq_before, &as_built, err);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < batch->n_items; i++)
-		as_built &= decide_repeat(load, &batch->items[i]);
 	r = load_enrolled(load, batch->items, batch->n_items, err);
 	if (r < 0)
 		return r;
@@ -465,6 +520,8 @@ static int save(struct load *load, struct load_batch *batch, struct err *err)
 	}
 	if (r == 0)
 		r = save_metric_reports(load, batch, err);
+	if (r == 0)
+		r = load_entry_rows(load, batch, err);
 	if (r == 0)
 		r = load_quarantine(load, batch, err);
 	if (r == 0 && batch->retry)
@@ -510,7 +567,9 @@ int load_run(struct load *load, struct load_batch *batch, struct err *err)
 
 	batch->committing = false;
 	build_rows(load, batch, 0);
-	r = save(load, batch, err);
+	r = load_look(load, batch, err);
+	if (r == 0)
+		r = save(load, batch, err);
 	limit_buffer(&load->rows);
 	limit_buffer(&load->others);
 	limit_buffer(&load->bodies);
@@ -541,7 +600,7 @@ static size_t fill_entries(const struct load_item *item, bool provisional, struc
 	for (uint32_t i = 0; i < delivery->n_events; i++) {
 		struct entry *entry = &entries[n];
 
-		if (item->refused && item->refused[i])
+		if (is_left_out(item, i))
 			continue;
 		*entry = (struct entry){ .seq = provisional ? 0 : item->first_seq + (int64_t)n,
 					 .delivery = delivery->id,

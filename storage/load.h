@@ -14,10 +14,12 @@
 #include "base/uuid.h"
 #include "storage/id_set.h"
 
+struct backfill;
 struct db;
 struct delivery;
 struct entry_batch;
 struct err;
+struct log_rows;
 struct repeats;
 
 #define LOAD_REFUSED "refused_by_database" /* a reason, and a metric's label */
@@ -38,6 +40,10 @@ struct load_item {
 	bool is_repeat, may_be_repeat;
 	bool *refused; /* per event: the database would not have it; owned, or NULL */
 	uint32_t n_refused;
+	bool *known; /* per event: in the log already, by the other road; owned, or NULL */
+	uint32_t n_known;
+	bool *unsure;      /* per event: it may be; owned, or NULL */
+	int64_t *row_seqs; /* of a backfilled delivery: the rows of known events; owned, or NULL */
 	int64_t first_seq; /* of its logged events, which follow each other */
 };
 
@@ -73,7 +79,9 @@ struct load {
 	struct db *db;
 	const char *node;
 	struct repeats *repeats;
-	int64_t repeats_seq;   /* the table `repeat` is known up to here */
+	struct backfill *backfill; /* NULL: not known, the table is asked each time */
+	struct log_rows *look;     /* of load_look() */
+	int64_t repeats_seq;       /* the tables `repeat` and `backfilled` are known up to here */
 	struct id_set texts;   /* in the dictionary of `day` */
 	struct id_set sources; /* rows known to be in the table `source` */
 	int32_t day;           /* current log day */
@@ -85,7 +93,9 @@ struct load {
 	struct strbuf ids, bodies; /* array texts being built */
 };
 
-void load_init(struct load *load, const char *node, struct repeats *repeats);
+/* Borrows both; `backfill` may be NULL. */
+void load_init(struct load *load, const char *node, struct repeats *repeats,
+	       struct backfill *backfill);
 void load_fini(struct load *load);
 /* Another connection: forget what was known through the last one. */
 void load_reset(struct load *load, struct db *db, int64_t last_seq);
@@ -108,6 +118,13 @@ void load_item_fini(struct load_item *item);
 /* load_texts.c: the dictionary of the day. Texts not known to be in it are inserted. */
 int load_texts(struct load *load, const struct load_item *items, size_t n_items, struct err *err);
 int load_text_of(struct load *load, const struct load_item *item, uint32_t event, struct err *err);
+/* load_backfill.c: what came by push and from the source's own log, too. A backfilled delivery is
+ * alone in its batch. Before the transaction, in it, and once its rows have their seqs: */
+bool load_is_backfill(const struct load_item *item);
+int load_look(struct load *load, const struct load_batch *batch, struct err *err);
+int load_compare(struct load *load, struct load_item *item, int64_t seq_before, struct err *err);
+int load_entry_rows(struct load *load, const struct load_batch *batch, struct err *err);
+void load_look_free(struct log_rows *look); /* NULL is allowed */
 /* load_sources.c: rows for enrolled sources that have none yet. */
 int load_enrolled(struct load *load, const struct load_item *items, size_t n_items,
 		  struct err *err);

@@ -13,6 +13,7 @@
 #include "base/thread.h"
 #include "event/quirks.h"
 #include "event/source_set.h"
+#include "storage/backfill.h"
 #include "storage/db.h"
 #include "storage/limits.h"
 #include "storage/loader_ahead.h"
@@ -54,7 +55,7 @@ int loader_start(const struct loader_config *config, struct loader **out, struct
 	loader->ahead =
 		loader_ahead_new(config->journal_dir, config->prepare, config->prepare_ctx);
 	load_init(&loader->load, loader->config.node,
-		  repeats_new(REPEAT_MAX_ENTRIES, config->repeat_window_us));
+		  repeats_new(REPEAT_MAX_ENTRIES, config->repeat_window_us), backfill_new());
 	loader->epoch = config->epoch;
 	loader->last_seq = config->last_seq;
 	loader->away_since_us = loader->trouble.since_us = clock_monotonic_us();
@@ -142,6 +143,7 @@ void loader_stop(struct loader *loader)
 	free(loader->items);
 	free(loader->segments);
 	repeats_free(loader->load.repeats);
+	backfill_free(loader->load.backfill);
 	load_fini(&loader->load);
 	source_set_unref(loader->sources);
 	source_set_unref(loader->written);
@@ -191,6 +193,8 @@ static void count_item(const struct load_item *item)
 	count_quarantined(item);
 	if (!item->delivery || item->set_aside)
 		return;
+	if (item->n_known > 0)
+		metric_add(METRIC_REPEATS, NULL, item->n_known);
 	count_quirks(item->delivery->quirks);
 	if (item->may_be_repeat)
 		count_quirks(QUIRK_BIT(POSSIBLE_REPEAT));
@@ -347,13 +351,26 @@ static int after_failure(struct loader *loader, int r, struct err *err)
 	}
 }
 
+/* Entries of a source's own log are compared with what the log holds: alone in their batch, after
+ * all that came before them. */
+static size_t batch_size(const struct loader *loader)
+{
+	size_t n = 1;
+
+	if (load_is_backfill(&loader->items[0]))
+		return n;
+	while (n < loader->n_items && !load_is_backfill(&loader->items[n]))
+		n++;
+	return n;
+}
+
 static void begin_batch(struct loader *loader)
 {
 	loader->batch = (struct load_batch){
 		.segment = loader->segment.id,
 		.old_position = loader->is_known ? loader->position : 0,
 		.items = loader->items,
-		.n_items = loader->n_items,
+		.n_items = batch_size(loader),
 	};
 }
 

@@ -9,7 +9,9 @@
 #include "base/mem.h"
 #include "base/slot.h"
 #include "event/source_set.h"
+#include "storage/backfill.h"
 #include "storage/db.h"
+#include "storage/limits.h"
 #include "storage/log.h"
 #include "storage/migrate.h"
 #include "storage/partitions.h"
@@ -76,6 +78,32 @@ static int read_repeats(struct loader *loader, int64_t last_seq, struct err *err
 		repeats_keep(loader->load.repeats, INT64_MIN);
 		db_result_free(result);
 	} while (n > 0);
+	return 0;
+}
+
+/* Entries of sources' logs that a push may still come for, oldest first. */
+static int read_backfill(struct loader *loader, int64_t last_seq, struct err *err)
+{
+	char last[24], most[24], keep[24];
+	const struct db_param params[] = { db_i64(last_seq, last),
+					   db_i64(BACKFILL_MAX_ENTRIES, most),
+					   db_i64(BACKFILL_KEEP_US, keep) };
+	struct db_result *result;
+	int r;
+
+	backfill_clear(loader->load.backfill);
+	r = db_query(loader->db,
+		     "SELECT source_id, moment, added FROM (SELECT * FROM backfilled"
+		     " WHERE logged AND seq <= $1::bigint"
+		     " AND added > now() - $3::bigint * interval '1 microsecond'"
+		     " ORDER BY added DESC LIMIT $2::bigint) b ORDER BY added",
+		     params, ARRAY_LEN(params), &result, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < db_rows(result); i++)
+		backfill_add(loader->load.backfill, db_get_uuid(result, i, 0),
+			     db_get_uuid(result, i, 1), db_time_us(result, i, 2));
+	db_result_free(result);
 	return 0;
 }
 
@@ -239,6 +267,8 @@ static int settle(struct loader *loader, struct log_bounds *bounds, struct err *
 		return r;
 	load_reset(&loader->load, loader->db, bounds->last_seq);
 	r = read_repeats(loader, bounds->last_seq, err);
+	if (r == 0)
+		r = read_backfill(loader, bounds->last_seq, err);
 	source_set_unref(loader->written);
 	loader->written = NULL;
 	if (r == 0)

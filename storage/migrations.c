@@ -310,5 +310,23 @@ static const char version_5[] =
 	"  message_id text NOT NULL, message_args text[] NOT NULL);"
 	"CREATE INDEX audit_happened ON audit USING brin (happened) WITH (pages_per_range = 32);";
 
-const char *const migrations[] = { version_1, version_2, version_3, version_4, version_5 };
+/* Version 6.
+ *
+ * Entries of sources' own logs, and the row of the log that each went to: its own (logged), or one
+ * that was there. taken_by: the push that came later for a row of its own. One entry of each log for
+ * a row; the key is also how replicas learn what is new. Rows go with the log day of theirs.
+ */
+static const char version_6[] =
+	"CREATE TABLE backfilled ("
+	"  seq bigint NOT NULL, log uuid NOT NULL, entry uuid NOT NULL,"
+	"  log_day date NOT NULL," /* of seq */
+	"  source_id uuid NOT NULL, moment uuid NOT NULL," /* event/likeness.h */
+	"  logged boolean NOT NULL, taken_by uuid,"
+	"  added timestamptz NOT NULL DEFAULT now(),"
+	"  PRIMARY KEY (seq, log));"
+	"CREATE INDEX backfilled_moment ON backfilled (source_id, moment);"
+	"CREATE INDEX backfilled_added ON backfilled USING brin (added) WITH (pages_per_range = 32);";
+
+const char *const migrations[] = { version_1, version_2, version_3, version_4, version_5,
+				   version_6 };
 const size_t n_migrations = ARRAY_LEN(migrations);

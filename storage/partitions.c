@@ -155,6 +155,23 @@ int partitions_forget_segments(struct db *db, const char *node, const char *segm
 		params, 2, NULL, err);
 }
 
+/* Of days that are gone. 1 when there may be more. */
+static int forget_backfilled(struct db *db, struct err *err)
+{
+	struct db_result *result;
+	int r = db_query(db,
+			 "WITH gone AS (DELETE FROM backfilled WHERE seq IN (SELECT seq FROM backfilled"
+			 " WHERE seq < (SELECT min(first_seq) FROM log_day) LIMIT " DELETE_BATCH
+			 ") RETURNING 1) SELECT count(*) >= " DELETE_BATCH " FROM gone",
+			 NULL, 0, &result, err);
+
+	if (r < 0)
+		return r;
+	r = db_rows(result) == 1 && is_true(result, 0, 0);
+	db_result_free(result);
+	return r;
+}
+
 int partitions_expire(struct db *db, const struct retention *retention, struct err *err)
 {
 	struct err later;
@@ -165,6 +182,10 @@ int partitions_expire(struct db *db, const struct retention *retention, struct e
 	if (more < 0)
 		return more;
 	r = delete_older(db, DELETE_OLDER("repeat"), retention->repeats_us, err);
+	if (r < 0)
+		return r;
+	more |= r;
+	r = forget_backfilled(db, err);
 	if (r < 0)
 		return r;
 	more |= r;

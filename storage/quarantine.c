@@ -282,7 +282,7 @@ static int log_it(struct db *db, const struct quarantined *row, struct delivery 
 	struct load load;
 	int r;
 
-	load_init(&load, NODE, repeats);
+	load_init(&load, NODE, repeats, NULL);
 	/* No body is asked for: whether it is a repeat was decided when it came. */
 	load_reset(&load, db, INT64_MAX);
 	load_item_init(&item, delivery_ref(delivery), row->source);

@@ -4,9 +4,8 @@
  * and for the next start. Decided inside the loader's transaction: what a transaction added is
  * taken back when it fails.
  * The identity is source and whole body, byte for byte, so it finds what a BMC sends twice, to
- * whichever replica. A record read back from a BMC's own log comes in other bytes: whoever makes
- * deliveries of such has to build the same body for the same entry each time (then reading it twice
- * logs it once), and has to compare with the pushed record by its facts: that is not decided here.
+ * whichever replica. A record read back from a BMC's own log comes in other bytes: that one is
+ * compared by its facts (load_backfill.c).
  * Pure. Thread: the loader.
  */
 #ifndef STORAGE_REPEATS_H

@@ -25,6 +25,8 @@ BUILD = ROOT / os.environ.get("BUILD", "build")
 # The client of Debian 12 calls them otherwise than that of Debian 13.
 STREAM_HEADERS = ("additional_headers" if int(websockets.__version__.split(".")[0]) >= 14
                   else "extra_headers")
+IMPORT = "/redfish/v1/AggregationService/AggregationSources/{}/Actions/Oem/Rfeventd.ImportLog"
+BMC_LOG = "/redfish/v1/Managers/BMC/LogServices/Log/Entries"
 ENTRIES = "/redfish/v1/Managers/rfeventd/LogServices/Events/Entries"
 
 
@@ -73,6 +75,22 @@ def event_body(**record):
     one.update(record)
     return {"@odata.type": "#Event.v1_9_0.Event", "Id": str(uuid.uuid4()), "Name": "Test",
             "Events": [one]}
+
+
+def log_entry(record, number):
+    """The log entry of what was pushed as `record`, as a BMC keeps it: less of it, in other words."""
+    return {"@odata.id": f"{BMC_LOG}/{number}", "@odata.type": "#LogEntry.v1_15_0.LogEntry",
+            "Id": str(number), "Name": "Log entry", "EntryType": "Event",
+            "Created": record["EventTimestamp"], "Severity": "Critical",
+            "MessageId": record["MessageId"], "MessageArgs": record["MessageArgs"],
+            "EventId": record["EventId"],
+            "Links": {"OriginOfCondition": record["OriginOfCondition"]}}
+
+
+def log_collection(records, first=1):
+    members = [log_entry(r, first + i) for i, r in enumerate(records)]
+    return {"@odata.id": BMC_LOG, "@odata.type": "#LogEntryCollection.LogEntryCollection",
+            "Name": "Log", "Members@odata.count": len(members), "Members": members}
 
 
 class Service:

@@ -365,3 +365,26 @@ def test_the_journal_of_a_dead_replica_is_taken_over(cluster, new_replica, state
     assert busy.post(event_body(EventId="end")).status_code == 200
     wait_for(lambda: log_of(cluster)[-1][1] == "end", 10, "the end")
     assert_whole(cluster, [*senders, type("End", (), {"answered": ["end"], "unsure": [], "refused": []})])
+
+
+def test_one_reads_a_log_and_the_other_hears_the_pushes(cluster, replicas):
+    """What came by push and from the source's own log is there once, whichever replica it came to."""
+    one, two, _ = replicas
+    assert one.post(event_body(EventId="first")).status_code == 200
+    wait_for(lambda: len(log_of(cluster)) == 1, what="the first one")
+    path = house.IMPORT.format(cluster.sql("select source_id from event where event_id = 'first'")[0][0])
+    sent = [event_body(EventId=f"r{i}", MessageArgs=[f"PSU {i}"]) for i in range(20)]
+    log = house.log_collection([b["Events"][0] for b in sent])
+    for body in sent[:10]:
+        assert two.post(body).status_code == 200
+    wait_for(lambda: len(log_of(cluster)) == 11, what="what was pushed")
+    assert one.ask("POST", path, json=log).status_code == 200
+    wait_for(lambda: len(log_of(cluster)) == 21, what="the gap is filled")
+    for body in sent[5:]:
+        assert two.post(body).status_code == 200
+    assert two.ask("POST", path, json=log).status_code == 200
+    assert two.post(event_body(EventId="last")).status_code == 200
+    wait_for(lambda: "last" in dict(map(reversed, log_of(cluster))), what="all are loaded")
+    rows = log_of(cluster, own=True)
+    assert [seq for seq, _ in rows] == list(range(1, len(rows) + 1))
+    assert sorted(i for _, i in log_of(cluster)) == sorted(["first", "last", *(f"r{i}" for i in range(20))])

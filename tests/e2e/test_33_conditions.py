@@ -1,13 +1,26 @@
 """What is wrong with the service itself comes as events, like all others."""
+import contextlib
+import http.client
 import json
 import os
+import pathlib
 import signal
 import subprocess
+import sys
+import tempfile
+import threading
 import time
 import uuid
 
+import pytest
+
 import house
 from house import Sender, event_body, wait_for, with_postgres, without_postgres
+
+
+sys.path.append(str(house.ROOT / "tests/faults"))
+
+from controls import EIO, FULL, GOOD, HANG, Controls  # noqa: E402
 
 
 def key(entry):
@@ -175,3 +188,183 @@ def test_a_certificate_near_its_end(state_dir, new_service):
         make_certificate(path, days)
         service.process.send_signal(signal.SIGHUP)
         wait_for(lambda: own(service) == [*before, wanted], 10, wanted)
+
+
+# --- what the disks, the clock and the caps do ---------------------------------------------------
+
+@pytest.fixture
+def faulty(state_dir, new_service):
+    """Makes a service whose journal's disk and clock are in the test's hands."""
+    def make(*sets):
+        controls = Controls(state_dir / "faults", state_dir / "journal")
+        service = new_service(sets=sets, env=controls.env)
+        service.start().wait_ready()
+        return service, controls
+    return make
+
+
+def one_pair(service, raised, cleared, timeout=30):
+    """Both were told, once each and in this order; the raising entry."""
+    wait_own(service, raised, cleared, timeout=timeout)
+    told = [e for e in service.entries(own=True) if key(e) in (raised, cleared)]
+    assert [key(e) for e in told] == [raised, cleared]
+    return told[0]
+
+
+def test_the_database_is_read_only_for_a_while(service):
+    with contextlib.closing(service.connection()) as connection:
+        cursor = connection.cursor()
+        cursor.execute("alter system set default_transaction_read_only = on")
+        cursor.execute("select pg_reload_conf()")
+        assert service.post(event_body(EventId="meanwhile")).status_code == 200
+        wait_for(lambda: service.metric("rfeventd_conditions_open") == 1, 20, "raised")
+        assert service.get("/-/ready").status_code == 503
+        cursor.execute("set default_transaction_read_only = off")
+        cursor.execute("alter system reset default_transaction_read_only")
+        cursor.execute("select pg_reload_conf()")
+    told = one_pair(service, "DatabaseReadOnly", "DatabaseWritable")
+    assert told["Severity"] == "Critical" and "read-only" in told["MessageArgs"][0]
+    assert [e["EventId"] for e in service.entries()] == ["meanwhile"]
+
+
+@pytest.fixture
+def small_disk():
+    """A file system of 32 MiB, for any user."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="rfeventd-disk-", dir="/tmp"))
+    done = None
+    if os.geteuid() == 0:
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m,mode=777", "tmpfs", folder],
+                              check=False, capture_output=True, text=True)
+    mounted = done is not None and done.returncode == 0
+    if mounted:
+        yield folder
+        subprocess.run(["umount", folder], check=True)
+    folder.rmdir()
+    if not mounted:
+        pytest.skip("no file system can be mounted here")
+
+
+def test_the_disk_of_the_database_is_full(new_service, small_disk):
+    """Today's events stand on a disk that somebody fills and, later, makes room on."""
+    service = new_service()
+    service.start().wait_ready()
+    owner = os.stat(service.state_dir / "postgresql")
+    place = small_disk / "space"
+    place.mkdir(mode=0o700)
+    os.chown(place, owner.st_uid, owner.st_gid)
+    service.sql(f"create tablespace small location '{place}'")
+    today = service.sql("select 'event_' || to_char(log_day, 'YYYYMMDD') from counter")[0][0]
+    service.sql(f"alter table {today} set tablespace small")
+    ballast = small_disk / "ballast"
+    with open(ballast, "wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(1 << 16))
+    sender = Sender(service, threads=2, pause=0.05, pad=60_000).start()
+    wait_for(lambda: service.metric("rfeventd_conditions_open") == 1, 30, "raised")
+    assert service.process.poll() is None
+    ballast.unlink()
+    told = one_pair(service, "DatabaseDiskFull", "DatabaseDiskNoLongerFull")
+    sender.stop()
+    assert "No space left on device" in told["MessageArgs"][0]
+    assert len(sender.answered) > 20 and not sender.refused and not sender.unsure
+    service.wait_entries(len(sender.answered))
+    assert not any(house.account(sender, service.entries(own=True)).values())
+    service.sql(f"alter table {today} set tablespace pg_default")
+    service.sql("drop tablespace small")
+
+
+def test_the_disk_of_the_journal_is_full(faulty):
+    service, controls = faulty("storage.journal_max_bytes=64 MiB", "storage.journal_keep=0s")
+    controls.disk(FULL)
+    sender = Sender(service, threads=2, pad=1_000_000).start()
+    wait_for(lambda: len(sender.refused) > 5, 60, "refused")
+    wait_for(lambda: service.metric("rfeventd_conditions_open") >= 1, 10, "raised")
+    assert controls.fired > 0 and service.process.poll() is None
+    controls.disk(GOOD)
+    before = len(sender.answered)
+    wait_for(lambda: len(sender.answered) > before + 5, 20, "taken again")
+    sender.stop()
+    one_pair(service, "JournalFull", "JournalNoLongerFull", timeout=60)
+    assert not sender.unsure
+    service.wait_entries(len(sender.answered), timeout=60)
+    assert not any(house.account(sender, service.entries(own=True)).values())
+
+
+def test_the_disk_of_the_journal_fails(faulty):
+    """The service ends: what it cannot promise it does not answer. The next start tells why."""
+    service, controls = faulty()
+    assert service.post(event_body(EventId="before")).status_code == 200
+    controls.disk(EIO)
+    with pytest.raises(Exception):
+        service.post(event_body(EventId="lost with its sender"))
+    assert service.process.wait(10) != 0
+    controls.disk(GOOD)
+    service.start().wait_ready()
+    told = one_pair(service, "JournalWriteFailed", "JournalWritable")
+    assert told["Severity"] == "Critical"
+    assert service.post(event_body(EventId="after")).status_code == 200
+    assert [e["EventId"] for e in service.wait_entries(2)] == ["before", "after"]
+
+
+def test_the_clock_steps(faulty):
+    service, controls = faulty()
+    for offset, seconds in ((7200, 7200), (-30, -7230)):
+        before = len(own(service))
+        controls.clock(offset)
+        wait_for(lambda n=before: len(own(service)) == n + 1, 15, "told")
+        told = service.entries(own=True)[-1]
+        assert key(told) == "ClockStepped" and abs(int(told["MessageArgs"][0]) - seconds) <= 2
+    controls.clock(20)   # less than a minute is no step
+    time.sleep(1)
+    assert service.post(event_body(EventId="after")).status_code == 200
+    service.wait_entries(1)
+    assert own(service) == ["ClockStepped"] * 2
+
+
+def post_from(service, address, body):
+    connection = http.client.HTTPConnection("127.0.0.1", service.plain_port, timeout=60,
+                                            source_address=(address, 0))
+    with contextlib.closing(connection):
+        connection.request("POST", f"/events/{service.token}", body)
+        return connection.getresponse().status
+
+
+def test_no_more_sources_can_enrol(new_service):
+    service = new_service(sets=["receiver.max_sources=2"])
+    service.start().wait_ready()
+    sent = []
+    for i in (1, 2, 3, 1):
+        sent.append(post_from(service, f"127.0.0.{i}", json.dumps(event_body(EventId=f"from {i}"))))
+        time.sleep(0.3)   # who enrolled is known to all workers
+    assert sent == [200, 200, 503, 200]
+    told = wait_own(service, "SourceLimitReached")
+    assert told == ["SourceLimitReached"]
+    assert service.terminate()[0] == 0
+    service.sets = ["receiver.max_sources=3"]
+    service.start().wait_ready()
+    told = one_pair(service, "SourceLimitReached", "SourceLimitNoLongerReached")
+    assert told["MessageArgs"] == ["2"]
+    assert post_from(service, "127.0.0.3", json.dumps(event_body(EventId="now"))) == 200
+    assert len(service.wait_entries(4)) == 4
+
+
+def test_memory_for_deliveries_is_short(faulty):
+    """The journal's disk hangs while large reports come: some are refused, none that was taken is lost."""
+    service, controls = faulty()
+    report = (b'{"@odata.type":"#MetricReport.v1_4_2.MetricReport","Id":"%d","Name":"r","MetricValues":[],'
+              b'"Description":"' + b"\xe9" * (8 << 20) + b'"}')   # Latin-1: read in twice the memory
+    answers = []
+    controls.disk(HANG)
+    threads = [threading.Thread(target=lambda n=i: answers.append(
+        post_from(service, "127.0.0.1", report.replace(b"%d", b"%d" % n)))) for i in range(30)]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.05)
+    wait_for(lambda: 503 in answers, 60, "refused")
+    controls.disk(GOOD)
+    for thread in threads:
+        thread.join(60)
+    assert set(answers) == {200, 503} and len(answers) == 30
+    one_pair(service, "MemoryLimitReached", "MemoryLimitNoLongerReached", timeout=60)
+    wait_for(lambda: service.sql("select count(*) from metric_report") == [(answers.count(200),)], 60,
+             "all that were taken")

@@ -91,6 +91,7 @@ MATRIX = [
     ("POST", REGISTRIES, {}, ADMINISTRATOR),
     ("DELETE", f"{REGISTRIES}/Nobody.1.0.0", None, ADMINISTRATOR),
     ("POST", f"{SOURCES}/x/Actions/Oem/Rfeventd.FetchRegistries", {}, OPERATOR),
+    ("POST", f"{SOURCES}/x/Actions/Oem/Rfeventd.ImportLog", {}, OPERATOR),
     ("GET", SERVICE, None, READ_ONLY),
     ("PATCH", SERVICE, {"Nonsense": 1}, ADMINISTRATOR),
     ("GET", ACCOUNTS, None, READ_ONLY),

@@ -4,7 +4,7 @@ import struct
 
 import house
 
-GOOD, FULL, EIO, SHORT, NO_SYNC = range(5)
+GOOD, FULL, EIO, SHORT, NO_SYNC, HANG = range(6)
 CLOCK, DISK, FIRED, CLOCK_MOVES = 0, 8, 12, 16   # where they are; the last is not the shim's
 BYTES = 4096
 

@@ -8,6 +8,7 @@
  *     DISK_SHORT        a write takes half of what it was given
  *     DISK_NO_SYNC      fsync and fdatasync fail, and what was written since the last good one is
  *                       gone, as a kernel does that calls lost pages clean
+ *     DISK_HANG         fsync and fdatasync wait for another word
  *   fired             counts the calls that failed
  *
  * Goes before other preloaded libraries: those see the calls that come through.
@@ -33,8 +34,9 @@
 #include <unistd.h>
 
 #define US_PER_S 1000000
+#define HANG_US  10000 /* between looks whether it is over */
 
-enum { DISK_GOOD, DISK_FULL, DISK_EIO, DISK_SHORT, DISK_NO_SYNC };
+enum { DISK_GOOD, DISK_FULL, DISK_EIO, DISK_SHORT, DISK_NO_SYNC, DISK_HANG };
 
 /* The file, as mapped. */
 struct control {
@@ -185,6 +187,11 @@ static int synced(int fd, int (*call)(int fd))
 {
 	int r;
 
+	for (bool first = true; fault_of(fd) == DISK_HANG; first = false) {
+		if (first)
+			atomic_fetch_add(&control->fired, 1);
+		usleep(HANG_US);
+	}
 	if (fault_of(fd) == DISK_NO_SYNC) {
 		lose_written(fd);
 		return failed(EIO);

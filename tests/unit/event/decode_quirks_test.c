@@ -35,10 +35,10 @@
 
 static uint64_t reached;
 
-static struct delivery *decoded(struct str body)
+static struct delivery *decoded_as(uint32_t flags, struct str body)
 {
 	struct delivery *delivery =
-		delivery_new((struct uuid){ { 1 } }, (struct uuid){ { 2 } }, RECEIVED_US, 0,
+		delivery_new((struct uuid){ { 1 } }, (struct uuid){ { 2 } }, RECEIVED_US, flags,
 			     STR("10.0.0.1"), (struct str){ 0 }, STR("http/1.1"), body);
 
 	assert_non_null(delivery);
@@ -47,6 +47,11 @@ static struct delivery *decoded(struct str body)
 	for (uint32_t i = 0; i < delivery->n_events; i++)
 		reached |= delivery->events[i].quirks;
 	return delivery;
+}
+
+static struct delivery *decoded(struct str body)
+{
+	return decoded_as(0, body);
 }
 
 static void assert_quirks(uint64_t actual, uint64_t wanted)
@@ -242,6 +247,41 @@ static void long_text_is_cut(void **state)
 	strbuf_fini(&body);
 }
 
+/* LogEntries: what is ordinary there is no quirk, what is odd in any record still is. */
+static void log_entries_are_read(void **state)
+{
+	static const char collection[] =
+		"{\"@odata.type\":\"#LogEntryCollection.LogEntryCollection\",\"Members\":["
+		"{\"@odata.id\":\"/redfish/v1/l/Entries/1\",\"Id\":\"1\",\"Name\":\"e\",\"EntryType\":"
+		"\"Event\",\"Severity\":\"Critical\",\"Created\":\"2012-03-07T14:44:00Z\","
+		"\"SensorNumber\":1,\"Message\":\"System May be Melting\",\"MessageId\":"
+		"\"Event.1.0.TempWayTooHot\",\"MessageArgs\":[\"88\"],\"Links\":{"
+		"\"OriginOfCondition\":{\"@odata.id\":\"/redfish/v1/Chassis/1U/Thermal\"}}},"
+		"{\"@odata.id\":\"/redfish/v1/l/Entries/2\"},{\"Id\":\"3\",\"EventTimestamp\":"
+		"\"2025-11-20T09:12:44Z\",\"Created\":\"2025-11-20T09:12:50Z\",\"MessageId\":\"X\","
+		"\"Message\":\"m\",\"Severity\":\"OK\"}]}";
+	struct delivery *delivery = decoded_as(DELIVERY_BACKFILLED, str_of(collection));
+	const struct event *first = &delivery->events[0], *second = &delivery->events[1];
+
+	assert_int_equal(delivery->kind, DELIVERY_EVENTS);
+	assert_int_equal(delivery->n_events, 2);
+	assert_quirks(first->quirks, Q(BACKFILLED) | Q(TIMESTAMP_INSANE));
+	assert_true(str_eq(first->origin, STR("/redfish/v1/Chassis/1U/Thermal")));
+	assert_true(str_eq(first->log_entry, STR("/redfish/v1/l/Entries/1")));
+	assert_true(str_eq(first->event_timestamp, STR("2012-03-07T14:44:00Z")));
+	assert_int_equal(first->severity, SEVERITY_CRITICAL);
+	assert_quirks(second->quirks, Q(BACKFILLED) | Q(MESSAGE_ID_FORM));
+	assert_true(str_eq(second->log_entry, STR("3")));
+	assert_true(str_eq(second->event_timestamp, STR("2025-11-20T09:12:44Z")));
+	assert_int_equal(delivery->n_quarantined, 1);
+	assert_string_equal(delivery->quarantined[0].reason, "entry_not_read");
+	delivery_unref(delivery);
+	delivery = decoded_as(DELIVERY_BACKFILLED, STR("{\"Id\":\"1\"}"));
+	assert_int_equal(delivery->n_events, 0);
+	assert_string_equal(delivery->quarantined[0].reason, "no_log_entry");
+	delivery_unref(delivery);
+}
+
 static void every_quirk_was_reached(void **state)
 {
 	/* Found where registries or earlier deliveries are known. */
@@ -259,6 +299,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(quirks_are_named),
 		cmocka_unit_test(long_text_is_cut),
+		cmocka_unit_test(log_entries_are_read),
 		cmocka_unit_test(every_quirk_was_reached),
 	};
 

@@ -74,6 +74,34 @@ static void test_a_level_has_hysteresis(void **state)
 	condition_set_free(set);
 }
 
+/* A journal at its limit is full and takes again many times a second. */
+static void test_what_comes_and_goes_is_told_once_a_minute(void **state)
+{
+	struct condition_set *set = condition_set_new();
+	unsigned n_events = 0;
+
+	for (int64_t at = 0; at < 10 * MINUTE; at += MINUTE / 60) {
+		condition_set_raise(set, CONDITION_JOURNAL_FULL, STR(""), NULL, 0, NOW + at);
+		condition_set_clear(set, CONDITION_JOURNAL_FULL, STR(""), NOW + at + 1);
+		for (; condition_set_first(set); condition_set_done(set))
+			n_events++;
+	}
+	/* The first pair at once; then it stays raised as long as that goes on. */
+	assert_int_equal(n_events, 3);
+	assert_true(condition_set_is_open(set, CONDITION_JOURNAL_FULL, STR("")));
+	assert_true(condition_set_clear(set, CONDITION_JOURNAL_FULL, STR(""), NOW + 11 * MINUTE));
+	take(set, "JournalNoLongerFull");
+	/* Two that are far apart are told at once; a clock put back holds nothing. */
+	assert_true(condition_set_raise(set, CONDITION_JOURNAL_FULL, STR(""), NULL, 0,
+					NOW + 13 * MINUTE));
+	assert_true(condition_set_clear(set, CONDITION_JOURNAL_FULL, STR(""),
+					NOW + 13 * MINUTE + 1));
+	assert_true(condition_set_raise(set, CONDITION_JOURNAL_FULL, STR(""), NULL, 0,
+					NOW + 13 * MINUTE + 2));
+	assert_true(condition_set_clear(set, CONDITION_JOURNAL_FULL, STR(""), NOW));
+	condition_set_free(set);
+}
+
 static void test_objects_are_apart_in_state_and_origin(void **state)
 {
 	struct condition_set *set = condition_set_new();
@@ -239,6 +267,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_condition_is_raised_once_and_cleared_once),
 		cmocka_unit_test(test_a_level_has_hysteresis),
+		cmocka_unit_test(test_what_comes_and_goes_is_told_once_a_minute),
 		cmocka_unit_test(test_objects_are_apart_in_state_and_origin),
 		cmocka_unit_test(test_a_restart_neither_forgets_nor_doubles),
 		cmocka_unit_test(test_what_is_no_file_of_ours_is_refused_whole),

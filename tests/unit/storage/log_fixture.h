@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/slot.h"
+#include "event/decode.h"
 #include "event/delivery.h"
 #include "event/entry.h"
 #include "event/quirks.h"
@@ -144,11 +145,25 @@ static inline void fixture_quarantined(struct delivery *d)
 	};
 }
 
+/* A body that is JSON is read as such. */
+static inline void fixture_read(struct delivery *d)
+{
+	decode_delivery(d);
+	for (uint32_t i = 0; i < d->n_events; i++)
+		d->events[i].message = d->events[i].sender_message;
+	delivery_set_prepared(d);
+}
+
 static inline void fixture_decode(struct delivery *d)
 {
-	char *raw = xstrndup(d->raw), name[40] = "";
+	char *raw, name[40] = "";
 	unsigned n = 0;
 
+	if (d->raw.len > 0 && (d->raw.p[0] == '{' || d->raw.p[0] == '[')) {
+		fixture_read(d);
+		return;
+	}
+	raw = xstrndup(d->raw);
 	d->kind = DELIVERY_EVENTS;
 	if (has_word(d->raw, "metric"))
 		d->kind = DELIVERY_METRIC_REPORT;
