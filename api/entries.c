@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "api/api_priv.h"
+#include "api/export.h"
 #include "api/limits.h"
 #include "api/log_entry.h"
 #include "api/negotiate.h"
@@ -36,6 +37,7 @@ struct question {
 	/* Percent-encoded as they came, for the next page's link; owned, or NULL. */
 	char *filter_text, *select_text;
 	int64_t seq;
+	uint64_t top; /* $top; UINT64_MAX: all */
 	/* the answer */
 	int result;
 	struct err err;
@@ -147,6 +149,7 @@ static bool take_options(const struct target *target, const struct query_options
 		question->filter_text = xstrndup(raw);
 	if (http_query_get(target->query, "$select", &raw))
 		question->select_text = xstrndup(raw);
+	question->top = options->given & QUERY_TOP ? options->top : UINT64_MAX;
 	query->filter = question->filter;
 	query->limit = (size_t)(top < API_PAGE_MAX ? top : API_PAGE_MAX);
 	query->skip = (size_t)options->skip;
@@ -171,6 +174,25 @@ static bool take_format(struct http_request *request, struct question *question)
 	return true;
 }
 
+/* More than a page, in a form that has no end to be written at the beginning. */
+static bool is_export(const struct question *question)
+{
+	return question->format != FORMAT_REDFISH && question->top > API_PAGE_MAX &&
+	       question->query.skip == 0;
+}
+
+static void export(struct api *api, struct question *question)
+{
+	export_start(api, question->job.request,
+		     &(const struct export_question){ .query = question->query,
+						      .filter = question->filter,
+						      .language = question->language,
+						      .n_left = question->top,
+						      .csv = question->format == FORMAT_CSV });
+	question->filter = NULL;
+	question_free(question);
+}
+
 void entries_get(struct api *api, const struct target *target)
 {
 	struct question *question = question_new(api, target->request, KIND_PAGE);
@@ -186,7 +208,9 @@ void entries_get(struct api *api, const struct target *target)
 	}
 	good = take_format(target->request, question) && take_options(target, &options, question);
 	query_options_fini(&options);
-	if (good)
+	if (good && is_export(question))
+		export(api, question);
+	else if (good)
 		ask(api, question);
 	else
 		question_free(question);

@@ -34,9 +34,15 @@ struct log_query {
 	size_t skip, limit;
 };
 
-/* One page, in the order asked; *out is new with one reference (n may be 0). */
+/* One page, in the order asked; *out is new with one reference (n may be 0). Without `skip` the days
+ * are asked one after the other, until there is enough. */
 int log_read(struct db *db, const struct log_query *query, struct entry_batch **out,
 	     struct err *err);
+/* The same in pieces, for those who read all of a long log: at most LOG_PIECE_SEQS seqs of one day are
+ * looked at, however few pass, so that no question takes long. *resume_out: what is to be the next
+ * query's after_seq (or before_seq); 0 at the end of the log. `skip` is not looked at. */
+int log_read_on(struct db *db, const struct log_query *query, struct entry_batch **out,
+		int64_t *resume_out, struct err *err);
 /* How many match (filter NULL: from the counters, cheap). */
 int log_count(struct db *db, const struct filter *filter, int64_t *out, struct err *err);
 /* One event; *out NULL when there is none with this seq. */
