@@ -43,6 +43,7 @@ struct question {
 	struct err err;
 	struct entry_batch *batch;
 	int64_t count;
+	bool exact; /* else there are at least `count` */
 	struct strbuf raw;
 };
 
@@ -60,6 +61,24 @@ static void question_free(struct question *question)
 
 /* --- on a pool thread ------------------------------------------------------------------------- */
 
+/* Of the collection, whatever the page. A first page that holds all of it is the count. */
+static int count(struct question *question, struct db *db)
+{
+	const struct log_query *query = &question->query;
+	int64_t n = (int64_t)question->batch->n;
+	int r;
+
+	question->exact = true;
+	question->count = n;
+	if (question->filter && n <= (int64_t)query->limit && query->skip == 0 &&
+	    query->after_seq == 0 && query->before_seq == 0)
+		return 0;
+	r = log_count(db, question->filter, &question->count, &question->exact, &question->err);
+	if (!question->exact && question->count < n)
+		question->count = n; /* those of the page, and of the one behind it */
+	return r;
+}
+
 static int read_page(struct question *question, struct db *db)
 {
 	int r;
@@ -69,7 +88,7 @@ static int read_page(struct question *question, struct db *db)
 	r = log_read(db, &question->query, &question->batch, &question->err);
 	question->query.limit--;
 	if (r == 0 && question->format == FORMAT_REDFISH)
-		r = log_count(db, question->filter, &question->count, &question->err);
+		r = count(question, db);
 	return r;
 }
 
@@ -275,6 +294,11 @@ static void put_next_link(struct strbuf *out, const struct question *question, i
 		strbuf_putf(out, "&$select=%s", question->select_text);
 }
 
+/* With a count that would take too long to find. */
+static const char at_least[] =
+	",\"Oem\":{\"Rfeventd\":{\"@odata.type\":"
+	"\"#RfeventdLogEntryCollection.v1_0_0.LogEntryCollection\",\"CountIs\":\"AtLeast\"}}";
+
 static void answer_page(struct api *api, struct question *question)
 {
 	size_t n = question->batch->n;
@@ -302,6 +326,8 @@ static void answer_page(struct api *api, struct question *question)
 	}
 	if (question->format == FORMAT_REDFISH) {
 		strbuf_put_char(&body, ']');
+		if (!question->exact)
+			strbuf_put_text(&body, at_least);
 		if (next.len > 0) {
 			strbuf_put_text(&body, ",\"Members@odata.nextLink\":");
 			strbuf_put_json(&body, strbuf_str(&next));

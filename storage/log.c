@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "event/entry.h"
@@ -179,27 +181,69 @@ static struct piece clip(struct piece piece, const struct log_query *query)
 	return piece;
 }
 
-static int read_piece(struct db *db, const struct log_query *query, const struct piece *piece,
-		      size_t limit, struct db_result **out, struct err *err)
+/* Which source a name is; remembered over the days of one page. */
+struct naming {
+	struct db *db;
+	struct str name;
+	unsigned n;
+	struct uuid id;
+};
+
+static unsigned sources_named(void *ctx, struct str name, struct uuid *out)
+{
+	struct naming *naming = ctx;
+	const struct db_param params[] = { DB_STR(name) };
+	struct db_result *result;
+	struct err err;
+
+	if (!naming->name.p || !str_eq(naming->name, name)) {
+		if (db_query(naming->db, "SELECT id FROM source WHERE name = $1 LIMIT 2", params, 1,
+			     &result, &err) < 0)
+			return 2; /* the statement will say what is wrong */
+		naming->name = name;
+		naming->n = (unsigned)db_rows(result);
+		if (naming->n > 0)
+			naming->id = db_get_uuid(result, 0, 0);
+		db_result_free(result);
+	}
+	*out = naming->id;
+	return naming->n;
+}
+
+/* What passes of a piece. */
+static void put_piece(struct sql *sql, struct naming *naming, const struct piece *piece,
+		      const struct filter *filter)
+{
+	sql->sources_named = sources_named;
+	sql->ctx = naming;
+	strbuf_put_text(&sql->text, " FROM event e WHERE e.log_day = ");
+	sql_put_text(sql, piece->day);
+	strbuf_put_text(&sql->text, "::date AND e.seq >= ");
+	sql_put_i64(sql, piece->first_seq);
+	strbuf_put_text(&sql->text, " AND e.seq <= ");
+	sql_put_i64(sql, piece->last_seq);
+	strbuf_put_text(&sql->text, " AND ");
+	sql_put_filter(sql, filter);
+}
+
+/* The seqs first, which an index can often say by itself; then the rows of these alone. */
+static int read_piece(struct naming *naming, const struct log_query *query,
+		      const struct piece *piece, size_t limit, struct db_result **out,
+		      struct err *err)
 {
 	const char *order = query->descending ? "DESC" : "ASC";
 	struct sql sql;
 	int r;
 
 	sql_init(&sql);
-	strbuf_putf(&sql.text,
-		    "SELECT %s FROM (SELECT * FROM event e WHERE e.log_day = ", log_row_columns);
+	strbuf_putf(&sql.text, "SELECT %s FROM event e WHERE e.log_day = ", log_row_columns);
 	sql_put_text(&sql, piece->day);
-	strbuf_put_text(&sql.text, "::date AND e.seq >= ");
-	sql_put_i64(&sql, piece->first_seq);
-	strbuf_put_text(&sql.text, " AND e.seq <= ");
-	sql_put_i64(&sql, piece->last_seq);
-	strbuf_put_text(&sql.text, " AND ");
-	sql_put_filter(&sql, query->filter);
+	strbuf_put_text(&sql.text, "::date AND e.seq = ANY (ARRAY(SELECT e.seq");
+	put_piece(&sql, naming, piece, query->filter);
 	strbuf_putf(&sql.text, " ORDER BY e.seq %s LIMIT ", order);
 	sql_put_i64(&sql, (int64_t)limit);
-	strbuf_putf(&sql.text, ") e ORDER BY e.seq %s", order);
-	r = run(db, &sql, out, err);
+	strbuf_putf(&sql.text, ")) ORDER BY e.seq %s", order);
+	r = run(naming->db, &sql, out, err);
 	sql_fini(&sql);
 	return r;
 }
@@ -207,6 +251,7 @@ static int read_piece(struct db *db, const struct log_query *query, const struct
 int log_read(struct db *db, const struct log_query *query, struct entry_batch **out,
 	     struct err *err)
 {
+	struct naming naming = { .db = db };
 	struct db_result *days, **results;
 	size_t limit = page_limit(query), n_results = 0;
 	int r;
@@ -220,7 +265,7 @@ int log_read(struct db *db, const struct log_query *query, struct entry_batch **
 	for (size_t i = 0; i < db_rows(days) && limit > 0 && r == 0; i++) {
 		struct piece piece = clip(day_at(days, i), query);
 
-		r = read_piece(db, query, &piece, limit, &results[n_results], err);
+		r = read_piece(&naming, query, &piece, limit, &results[n_results], err);
 		if (r == 0)
 			limit -= db_rows(results[n_results++]);
 	}
@@ -248,6 +293,7 @@ static int64_t cut(struct piece *piece, bool descending)
 int log_read_on(struct db *db, const struct log_query *query, struct entry_batch **out,
 		int64_t *resume_out, struct err *err)
 {
+	struct naming naming = { .db = db };
 	struct db_result *days, *result = NULL;
 	size_t limit = page_limit(query);
 	struct entry_batch *batch = NULL;
@@ -261,7 +307,7 @@ int log_read_on(struct db *db, const struct log_query *query, struct entry_batch
 		struct piece piece = clip(day_at(days, 0), query);
 
 		resume = cut(&piece, query->descending);
-		r = read_piece(db, query, &piece, limit, &result, err);
+		r = read_piece(&naming, query, &piece, limit, &result, err);
 	}
 	if (r == 0)
 		r = take_rows(&result, result ? 1 : 0, &batch, err);
@@ -298,36 +344,93 @@ static int count_gaps(struct db *db, int64_t oldest_seq, int64_t *out, struct er
 	return 0;
 }
 
-int log_count(struct db *db, const struct filter *filter, int64_t *out, struct err *err)
+static int count_all(struct db *db, int64_t *out, struct err *err)
 {
 	struct log_bounds bounds;
-	struct db_result *result;
-	struct sql sql;
 	int64_t gaps = 0;
 	int r;
 
-	if (!filter || !filter->root) {
-		/* Without gaps the numbers are the count. */
-		r = log_bounds(db, &bounds, err);
-		if (r == 0)
-			r = count_gaps(db, bounds.oldest_seq, &gaps, err);
-		if (r == 0)
-			*out = bounds.last_seq - bounds.oldest_seq + 1 - gaps;
-		return r;
-	}
+	/* Without gaps the numbers are the count. */
+	r = log_bounds(db, &bounds, err);
+	if (r == 0)
+		r = count_gaps(db, bounds.oldest_seq, &gaps, err);
+	if (r == 0)
+		*out = bounds.last_seq - bounds.oldest_seq + 1 - gaps;
+	return r;
+}
+
+/* No statement of the transaction under way runs longer from here on. */
+static int limit_statements(struct db *db, int64_t ms, struct err *err)
+{
+	char text[24];
+	const struct db_param params[] = { db_i64(ms, text) };
+
+	return db_query(db, "SELECT set_config('statement_timeout', $1, true)", params, 1, NULL,
+			err);
+}
+
+/* 1 when the time was over before the day was counted. */
+static int count_day(struct naming *naming, const struct filter *filter, const struct piece *day,
+		     int64_t *n, struct err *err)
+{
+	struct db_result *result;
+	struct sql sql;
+	int r;
+
 	sql_init(&sql);
-	strbuf_put_text(&sql.text, "SELECT count(*) FROM event e WHERE ");
-	sql_put_filter(&sql, filter);
-	if (sql.text.failed)
-		r = err_set(err, -E2BIG, "log: the filter is too large");
-	else
-		r = db_query(db, sql.text.p, sql.params, sql.n_params, &result, err);
+	strbuf_put_text(&sql.text, "SELECT count(*)");
+	put_piece(&sql, naming, day, filter);
+	r = run(naming->db, &sql, &result, err);
 	sql_fini(&sql);
 	if (r < 0)
-		return r;
-	*out = db_int(result, 0, 0);
+		return strcmp(db_sqlstate(naming->db), "57014") == 0 ? 1 : r;
+	*n += db_int(result, 0, 0);
 	db_result_free(result);
 	return 0;
+}
+
+/* The newest days first: they are looked at anyway. */
+static int count_days(struct naming *naming, const struct filter *filter,
+		      const struct db_result *days, int64_t *n, bool *exact, struct err *err)
+{
+	int64_t end_us = clock_monotonic_us() + LOG_COUNT_US;
+	int r = 0;
+
+	for (size_t i = 0; i < db_rows(days) && r == 0; i++) {
+		struct piece day = day_at(days, i);
+		int64_t left_us = end_us - clock_monotonic_us();
+
+		r = left_us < 1000 ? 1 : limit_statements(naming->db, left_us / 1000, err);
+		if (r == 0)
+			r = count_day(naming, filter, &day, n, err);
+	}
+	*exact = r == 0;
+	return r < 0 ? r : 0;
+}
+
+int log_count(struct db *db, const struct filter *filter, int64_t *out, bool *exact,
+	      struct err *err)
+{
+	const struct log_query all = { .descending = true };
+	struct naming naming = { .db = db };
+	struct db_result *days;
+	int64_t n = 0;
+	int r;
+
+	*exact = true;
+	if (!filter || !filter->root)
+		return count_all(db, out, err);
+	r = read_days(db, &all, &days, err);
+	if (r < 0)
+		return r;
+	r = db_begin(db, err);
+	if (r == 0)
+		r = count_days(&naming, filter, days, &n, exact, err);
+	db_rollback(db); /* nothing was changed; what was set goes with it */
+	db_result_free(days);
+	if (r == 0)
+		*out = n;
+	return r;
 }
 
 /* --- one event
