@@ -8,6 +8,7 @@
 #include "accounts/login.h"
 #include "api/api_priv.h"
 #include "api/auth.h"
+#include "api/export.h"
 #include "api/limits.h"
 #include "api/reply.h"
 #include "api/websocket.h"
@@ -130,6 +131,7 @@ static void api_free(struct api *api)
 {
 	websocket_stop(api->websocket);
 	http_server_free(api->server);
+	exports_free(api);
 	if (api->loop)
 		mailbox_detach(api->answers);
 	mailbox_free(api->answers);
@@ -191,6 +193,7 @@ static void on_turn_end(void *ctx)
 		api->drain_begun = true;
 		http_server_stop_accepting(api->server);
 		http_server_drain(api->server);
+		exports_drain(api);
 	}
 	if (api->n_jobs == 0 && http_server_is_idle(api->server))
 		loop_stop(api->loop);

@@ -28,6 +28,8 @@ struct api {
 	struct words *words;
 	struct mailbox *answers; /* finished query jobs */
 	size_t n_jobs;           /* under way */
+	struct export *exports;  /* answers under way that stream the log */
+	size_t n_exports;
 	void *sources;           /* own reference of struct source_set */
 	uint64_t sources_version;
 	void *registries; /* the same of struct registry_set */

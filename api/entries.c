@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "api/api_priv.h"
+#include "api/export.h"
 #include "api/limits.h"
 #include "api/log_entry.h"
 #include "api/negotiate.h"
@@ -36,11 +37,13 @@ struct question {
 	/* Percent-encoded as they came, for the next page's link; owned, or NULL. */
 	char *filter_text, *select_text;
 	int64_t seq;
+	uint64_t top; /* $top; UINT64_MAX: all */
 	/* the answer */
 	int result;
 	struct err err;
 	struct entry_batch *batch;
 	int64_t count;
+	bool exact; /* else there are at least `count` */
 	struct strbuf raw;
 };
 
@@ -58,6 +61,24 @@ static void question_free(struct question *question)
 
 /* --- on a pool thread ------------------------------------------------------------------------- */
 
+/* Of the collection, whatever the page. A first page that holds all of it is the count. */
+static int count(struct question *question, struct db *db)
+{
+	const struct log_query *query = &question->query;
+	int64_t n = (int64_t)question->batch->n;
+	int r;
+
+	question->exact = true;
+	question->count = n;
+	if (question->filter && n <= (int64_t)query->limit && query->skip == 0 &&
+	    query->after_seq == 0 && query->before_seq == 0)
+		return 0;
+	r = log_count(db, question->filter, &question->count, &question->exact, &question->err);
+	if (!question->exact && question->count < n)
+		question->count = n; /* those of the page, and of the one behind it */
+	return r;
+}
+
 static int read_page(struct question *question, struct db *db)
 {
 	int r;
@@ -67,7 +88,7 @@ static int read_page(struct question *question, struct db *db)
 	r = log_read(db, &question->query, &question->batch, &question->err);
 	question->query.limit--;
 	if (r == 0 && question->format == FORMAT_REDFISH)
-		r = log_count(db, question->filter, &question->count, &question->err);
+		r = count(question, db);
 	return r;
 }
 
@@ -147,6 +168,7 @@ static bool take_options(const struct target *target, const struct query_options
 		question->filter_text = xstrndup(raw);
 	if (http_query_get(target->query, "$select", &raw))
 		question->select_text = xstrndup(raw);
+	question->top = options->given & QUERY_TOP ? options->top : UINT64_MAX;
 	query->filter = question->filter;
 	query->limit = (size_t)(top < API_PAGE_MAX ? top : API_PAGE_MAX);
 	query->skip = (size_t)options->skip;
@@ -171,6 +193,25 @@ static bool take_format(struct http_request *request, struct question *question)
 	return true;
 }
 
+/* More than a page, in a form that has no end to be written at the beginning. */
+static bool is_export(const struct question *question)
+{
+	return question->format != FORMAT_REDFISH && question->top > API_PAGE_MAX &&
+	       question->query.skip == 0;
+}
+
+static void export(struct api *api, struct question *question)
+{
+	export_start(api, question->job.request,
+		     &(const struct export_question){ .query = question->query,
+						      .filter = question->filter,
+						      .language = question->language,
+						      .n_left = question->top,
+						      .csv = question->format == FORMAT_CSV });
+	question->filter = NULL;
+	question_free(question);
+}
+
 void entries_get(struct api *api, const struct target *target)
 {
 	struct question *question = question_new(api, target->request, KIND_PAGE);
@@ -186,7 +227,9 @@ void entries_get(struct api *api, const struct target *target)
 	}
 	good = take_format(target->request, question) && take_options(target, &options, question);
 	query_options_fini(&options);
-	if (good)
+	if (good && is_export(question))
+		export(api, question);
+	else if (good)
 		ask(api, question);
 	else
 		question_free(question);
@@ -251,6 +294,11 @@ static void put_next_link(struct strbuf *out, const struct question *question, i
 		strbuf_putf(out, "&$select=%s", question->select_text);
 }
 
+/* With a count that would take too long to find. */
+static const char at_least[] =
+	",\"Oem\":{\"Rfeventd\":{\"@odata.type\":"
+	"\"#RfeventdLogEntryCollection.v1_0_0.LogEntryCollection\",\"CountIs\":\"AtLeast\"}}";
+
 static void answer_page(struct api *api, struct question *question)
 {
 	size_t n = question->batch->n;
@@ -278,6 +326,8 @@ static void answer_page(struct api *api, struct question *question)
 	}
 	if (question->format == FORMAT_REDFISH) {
 		strbuf_put_char(&body, ']');
+		if (!question->exact)
+			strbuf_put_text(&body, at_least);
 		if (next.len > 0) {
 			strbuf_put_text(&body, ",\"Members@odata.nextLink\":");
 			strbuf_put_json(&body, strbuf_str(&next));

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/query_plus.h"
 #include "base/mem.h"
 #include "event/limits.h"
 #include "http/server.h"
@@ -145,7 +146,7 @@ int query_options_parse(struct str query, unsigned taken, struct query_options *
 			struct query_fault *fault)
 {
 	struct str raw_name, raw_value;
-	struct strbuf name, value;
+	struct strbuf name, value, blanks;
 	int r = 0;
 
 	*options = (struct query_options){ 0 };
@@ -154,11 +155,14 @@ int query_options_parse(struct str query, unsigned taken, struct query_options *
 	strbuf_init(&options->orderby, VALUE_MAX_BYTES);
 	strbuf_init(&name, VALUE_MAX_BYTES);
 	strbuf_init(&value, VALUE_MAX_BYTES);
+	strbuf_init(&blanks, 3 * VALUE_MAX_BYTES);
 	while (r == 0 && query_next(&query, &raw_name, &raw_value)) {
 		strbuf_reset(&name);
 		strbuf_reset(&value);
-		if (!http_percent_decode(raw_name, &name) ||
-		    !http_percent_decode(raw_value, &value) || !str_is_utf8(strbuf_str(&name)) ||
+		strbuf_reset(&blanks);
+		query_plus(raw_value, &blanks);
+		if (blanks.failed || !http_percent_decode(raw_name, &name) ||
+		    !http_percent_decode(strbuf_str(&blanks), &value) || !str_is_utf8(strbuf_str(&name)) ||
 		    !str_is_utf8(strbuf_str(&value)))
 			r = refuse(fault, 400, "QueryParameterValueFormatError", raw_name,
 				   raw_value);
@@ -169,6 +173,7 @@ int query_options_parse(struct str query, unsigned taken, struct query_options *
 		r = refuse(fault, 400, "QueryCombinationInvalid", STR("only"), STR(""));
 	strbuf_fini(&name);
 	strbuf_fini(&value);
+	strbuf_fini(&blanks);
 	if (r < 0)
 		query_options_fini(options);
 	return r;

@@ -141,6 +141,8 @@ static void end(struct connection *connection)
 	connection->out_sent = 0;
 	if (connection->n_requests == 0)
 		server_bury(server, connection);
+	else
+		connection_touch(connection); /* writers of answers are told */
 }
 
 void connection_close(struct connection *connection)
@@ -297,15 +299,23 @@ void connection_again(struct connection *connection)
 		tunnel_on_event(connection, EPOLLIN);
 	else if (wants_input(connection))
 		connection_read(connection);
-	else if (connection->state == CONNECTION_OPEN)
-		connection_touch(connection); /* it has more to say */
+	else if (connection->state == CONNECTION_OPEN || connection->n_requests > 0)
+		connection_touch(connection); /* it has more to say, or to be told */
 }
 
 struct strbuf *connection_out(struct connection *connection)
 {
-	if (!connection->out.p)
-		server_spare_output(connection->server, &connection->out);
-	return &connection->out;
+	struct strbuf *out = &connection->out;
+
+	if (!out->p)
+		server_spare_output(connection->server, out);
+	/* A peer that always leaves a little would make it grow for ever. */
+	if (connection->out_sent >= HTTP_OUTPUT_SLACK && connection->out_sent >= out->len / 2) {
+		out->len -= connection->out_sent;
+		memmove(out->p, out->p + connection->out_sent, out->len);
+		connection->out_sent = 0;
+	}
+	return out;
 }
 
 size_t connection_n_unsent(const struct connection *connection)
@@ -594,6 +604,7 @@ void connection_settle(struct connection *connection)
 		else
 			resume(connection);
 	}
+	streams_settle(connection);
 	if (connection->state == CONNECTION_GONE)
 		return;
 	connection_watch(connection);

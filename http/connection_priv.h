@@ -51,6 +51,10 @@ struct http_request {
 	void *user;
 	bool answered, close;
 	struct strbuf answer; /* waiting for the answers before it */
+	/* An answer under way: NULL: none. */
+	http_room_fn *on_room;
+	void *room_ctx;
+	bool wants_room; /* its writer waits */
 	/* HTTP/2: its stream, NULL once that is gone; what head and body look into. */
 	struct http2_stream *stream;
 	struct strbuf head_bytes, body_bytes;
@@ -79,6 +83,13 @@ struct protocol_ops {
 	/* The handler answered: write it, or keep it until it may be written. */
 	void (*answer)(struct http_request *request, int status, const struct http_header *headers,
 		       size_t n_headers, struct str body);
+	/* An answer of no known length: its head, more of it, its end. */
+	void (*begin)(struct http_request *request, int status, const struct http_header *headers,
+		      size_t n_headers);
+	void (*write)(struct http_request *request, struct str bytes);
+	void (*end)(struct http_request *request, bool whole);
+	/* Whether more of it would be sent soon. */
+	bool (*has_room)(const struct http_request *request);
 	/* Whether input waits until answers have left. */
 	bool (*must_pause)(const struct connection *connection);
 	/* The turn ends: put into the output what may be said now, and set more_output when the
@@ -198,8 +209,8 @@ int connection_detach(struct connection *connection);
 void connection_advance(struct connection *connection);
 void connection_free(struct connection *connection);
 bool connection_is_busy(
-	const struct connection *connection);         /* a request under way or unsent bytes */
-void connection_again(struct connection *connection); /* called from the server's list */
+	const struct connection *connection);             /* a request under way or unsent bytes */
+void connection_again(struct connection *connection);     /* called from the server's list */
 void connection_handshake(struct connection *connection); /* likewise */
 
 /* --- request.c --- */
@@ -217,10 +228,17 @@ void request_move(struct http_request *request, const char *from, size_t n, cons
 /* Speak HTTP/2 from here on: ALPN or the preface said so. */
 void http2_begin(struct connection *connection);
 
+/* --- stream.c --- */
+/* Tell the writers of answers under way that there is room, or that the peer left. */
+void streams_settle(struct connection *connection);
+
 /* --- response.c --- */
 void response_write(struct strbuf *out, const struct http_request *request, int status,
 		    const struct http_header *headers, size_t n_headers, struct str body,
 		    struct str date);
+/* The head of an answer whose body comes in chunks, or until the end for HTTP/1.0. */
+void response_begin(struct strbuf *out, const struct http_request *request, int status,
+		    const struct http_header *headers, size_t n_headers, struct str date);
 bool response_has_body(int status);
 /* False (and logged) for a header a peer could split: our mistake, it is left out. */
 bool response_header_is_safe(const struct http_header *header);

@@ -46,14 +46,11 @@ static bool can_drain(const struct connection *connection, const struct http_req
 	       (request->head.chunked || request->head.content_length <= HTTP_DRAIN_BYTES);
 }
 
-static void answer(struct http_request *request, int status, const struct http_header *headers,
-		   size_t n_headers, struct str body)
+/* Whether the connection ends with the answer that begins. */
+static void decide_close(struct http_request *request)
 {
 	struct connection *connection = request->connection;
 	struct http1_session *session = &connection->http1;
-	bool first = request == connection->first;
-	struct strbuf *out = first ? connection_out(connection) : &request->answer;
-	size_t before;
 
 	if (request == session->reading) {
 		session->reading = NULL;
@@ -66,16 +63,97 @@ static void answer(struct http_request *request, int status, const struct http_h
 	}
 	if (request->close)
 		session->stage = HTTP1_OVER;
-	if (!first)
-		server_spare_output(connection->server, out);
-	before = out->len;
+}
+
+/* Where the answer's bytes go: behind the answers before it. */
+static struct strbuf *answer_out(struct http_request *request)
+{
+	struct connection *connection = request->connection;
+
+	if (request == connection->first)
+		return connection_out(connection);
+	if (!request->answer.p)
+		server_spare_output(connection->server, &request->answer);
+	return &request->answer;
+}
+
+static void answer(struct http_request *request, int status, const struct http_header *headers,
+		   size_t n_headers, struct str body)
+{
+	struct connection *connection = request->connection;
+	struct strbuf *out = answer_out(request);
+	size_t before = out->len;
+
+	decide_close(request);
 	response_write(out, request, status, headers, n_headers, body,
 		       server_date(connection->server));
-	if (!first)
+	if (request != connection->first)
 		connection->n_held += out->len - before;
 	request->answered = true;
 	connection_advance(connection);
 	put_continue(connection);
+}
+
+static void begin(struct http_request *request, int status, const struct http_header *headers,
+		  size_t n_headers)
+{
+	struct connection *connection = request->connection;
+	struct strbuf *out = answer_out(request);
+	size_t before = out->len;
+
+	request->close |= request->head.minor == 0;
+	decide_close(request);
+	response_begin(out, request, status, headers, n_headers, server_date(connection->server));
+	if (request != connection->first)
+		connection->n_held += out->len - before;
+	connection_touch(connection);
+}
+
+static void write_more(struct http_request *request, struct str bytes)
+{
+	struct connection *connection = request->connection;
+	bool chunked = request->head.minor > 0;
+	struct strbuf *out;
+	size_t before;
+
+	if (bytes.len == 0 || request->head.method == HTTP_HEAD)
+		return;
+	out = answer_out(request);
+	before = out->len;
+	if (chunked)
+		strbuf_putf(out, "%zx\r\n", bytes.len);
+	strbuf_put(out, bytes);
+	if (chunked)
+		strbuf_put(out, STR("\r\n"));
+	if (request != connection->first)
+		connection->n_held += out->len - before;
+	connection_touch(connection);
+}
+
+static void end_answer(struct http_request *request, bool whole)
+{
+	struct connection *connection = request->connection;
+
+	if (!whole) {
+		request->close = true;
+		connection->http1.stage = HTTP1_OVER;
+	} else if (request->head.minor > 0 && request->head.method != HTTP_HEAD) {
+		struct strbuf *out = answer_out(request);
+
+		strbuf_put(out, STR("0\r\n\r\n"));
+		if (request != connection->first)
+			connection->n_held += 5;
+	}
+	request->answered = true;
+	connection_advance(connection);
+	put_continue(connection);
+}
+
+static bool has_room(const struct http_request *request)
+{
+	const struct connection *connection = request->connection;
+
+	return request == connection->first && connection_n_unsent(connection) < HTTP_STREAM_BYTES;
 }
 
 /* The peer broke a rule or a cap: say so behind the answers it is still owed, and close. */
@@ -374,6 +452,10 @@ static void on_time_out(struct connection *connection)
 
 const struct protocol_ops http1_ops = {
 	.name = "http/1.1",
+	.begin = begin,
+	.write = write_more,
+	.end = end_answer,
+	.has_room = has_room,
 	.on_input = on_input,
 	.must_pause = must_pause,
 	.on_moved = on_moved,

@@ -23,6 +23,8 @@ struct http2_stream {
 	bool delivered;               /* its body too: the handler has it */
 	bool ended;                   /* the peer said all of it */
 	bool said;                    /* the answer went out whole */
+	bool streamed;                /* the answer's length is not told */
+	bool unfinished;              /* … and more of it is to come */
 	bool late;                    /* nothing more of the body is waited for */
 	int head_status;              /* what is wrong with the head; 0: nothing so far */
 	const char *head_words;
@@ -88,8 +90,10 @@ static void drop_request(struct http2_stream *stream)
 		return;
 	stream->request = NULL;
 	request->stream = NULL;
-	if (stream->delivered)
-		return; /* the handler's, until it answers */
+	if (stream->delivered) {
+		connection_touch(stream->connection); /* a writer that waits for room is told */
+		return;                               /* the handler's, until it answers */
+	}
 	if (stream->queued)
 		request_dequeue(request);
 	request_recycle(request);
@@ -162,15 +166,34 @@ static ssize_t on_read_answer(nghttp2_session *frames, int32_t id, uint8_t *to, 
 	struct http2_stream *stream = source->ptr;
 	size_t n = stream->answer.len - stream->answer_sent;
 
-	if (n <= size)
-		*flags |= NGHTTP2_DATA_FLAG_EOF;
-	else
+	if (n == 0 && stream->unfinished)
+		return NGHTTP2_ERR_DEFERRED;
+	if (n > size)
 		n = size;
-	memcpy(to, stream->answer.p + stream->answer_sent, n);
+	else if (!stream->unfinished)
+		*flags |= NGHTTP2_DATA_FLAG_EOF;
+	if (n > 0)
+		memcpy(to, stream->answer.p + stream->answer_sent, n);
 	stream->answer_sent += n;
 	stream->connection->n_held -= n;
 	stream->connection->rearm = true; /* the peer makes room */
 	return (ssize_t)n;
+}
+
+/* More of an answer's body. What the peer has taken of a long one makes room first. */
+static void add(struct http2_stream *stream, struct str bytes)
+{
+	struct strbuf *answer = &stream->answer;
+
+	if (!answer->p)
+		server_spare_output(stream->connection->server, answer);
+	if (stream->answer_sent > 0 && stream->answer_sent >= answer->len / 2) {
+		answer->len -= stream->answer_sent;
+		memmove(answer->p, answer->p + stream->answer_sent, answer->len);
+		stream->answer_sent = 0;
+	}
+	strbuf_put(answer, bytes);
+	stream->connection->n_held += bytes.len;
 }
 
 static void submit(struct http2_stream *stream, const nghttp2_nv *pairs, size_t n_pairs,
@@ -178,17 +201,16 @@ static void submit(struct http2_stream *stream, const nghttp2_nv *pairs, size_t 
 {
 	struct connection *connection = stream->connection;
 	nghttp2_data_provider provider = { { .ptr = stream }, on_read_answer };
+	bool has_data = body.len > 0 || stream->unfinished;
 
-	if (body.len > 0) {
-		server_spare_output(connection->server, &stream->answer);
-		strbuf_put(&stream->answer, body);
-		connection->n_held += body.len;
-	}
+	if (body.len > 0)
+		add(stream, body);
 	if (nghttp2_submit_response(connection->http2->frames, stream->id, pairs, n_pairs,
-				    body.len > 0 ? &provider : NULL) != 0)
+				    has_data ? &provider : NULL) != 0)
 		reset_stream(stream, NGHTTP2_INTERNAL_ERROR);
 }
 
+/* `body` of an unfinished answer: what there is of it now, without a length. */
 static void respond(struct http2_stream *stream, int status, const struct http_header *headers,
 		    size_t n_headers, struct str body)
 {
@@ -204,7 +226,7 @@ static void respond(struct http2_stream *stream, int status, const struct http_h
 	for (size_t i = 0; i < n_headers; i++)
 		if (!is_of_connection(headers[i].name) && response_header_is_safe(&headers[i]))
 			pairs[n++] = pair(headers[i].name, headers[i].value);
-	if (has_body)
+	if (has_body && !stream->streamed)
 		pairs[n++] = pair(STR("content-length"), str_of(length_text));
 	if (!has_body || stream->request->head.method == HTTP_HEAD)
 		body.len = 0;
@@ -212,19 +234,69 @@ static void respond(struct http2_stream *stream, int status, const struct http_h
 	free(pairs);
 }
 
-static void answer(struct http_request *request, int status, const struct http_header *headers,
-		   size_t n_headers, struct str body)
+/* All is said of it, as far as the handler is concerned. */
+static void give_back(struct http_request *request)
 {
-	struct http2_stream *stream = request->stream;
 	struct connection *connection = request->connection;
 
-	if (stream) {
-		respond(stream, status, headers, n_headers, body);
-		stream->request = NULL;
-	}
+	if (request->stream)
+		request->stream->request = NULL;
 	request_dequeue(request);
 	request_recycle(request);
 	connection_touch(connection);
+}
+
+static void answer(struct http_request *request, int status, const struct http_header *headers,
+		   size_t n_headers, struct str body)
+{
+	if (request->stream)
+		respond(request->stream, status, headers, n_headers, body);
+	give_back(request);
+}
+
+static void begin(struct http_request *request, int status, const struct http_header *headers,
+		  size_t n_headers)
+{
+	struct http2_stream *stream = request->stream;
+
+	if (!stream)
+		return;
+	stream->unfinished = request->head.method != HTTP_HEAD;
+	stream->streamed = true;
+	respond(stream, status, headers, n_headers, STR(""));
+	connection_touch(request->connection);
+}
+
+static void write_more(struct http_request *request, struct str bytes)
+{
+	struct http2_stream *stream = request->stream;
+
+	if (!stream || !stream->unfinished || bytes.len == 0)
+		return;
+	add(stream, bytes);
+	nghttp2_session_resume_data(request->connection->http2->frames, stream->id);
+	connection_touch(request->connection);
+}
+
+static void end_answer(struct http_request *request, bool whole)
+{
+	struct http2_stream *stream = request->stream;
+
+	if (stream && stream->unfinished) {
+		stream->unfinished = false;
+		if (whole)
+			nghttp2_session_resume_data(request->connection->http2->frames, stream->id);
+		else
+			reset_stream(stream, NGHTTP2_INTERNAL_ERROR);
+	}
+	give_back(request);
+}
+
+static bool has_room(const struct http_request *request)
+{
+	const struct http2_stream *stream = request->stream;
+
+	return stream && stream->answer.len - stream->answer_sent < HTTP_STREAM_BYTES;
 }
 
 /* The peer broke a rule or a cap: say so. */
@@ -787,6 +859,10 @@ static void on_moved(struct connection *connection, const char *from, const char
 
 const struct protocol_ops http2_ops = {
 	.name = "h2",
+	.begin = begin,
+	.write = write_more,
+	.end = end_answer,
+	.has_room = has_room,
 	.on_input = on_input,
 	.must_pause = must_pause,
 	.fill = fill,

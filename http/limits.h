@@ -30,6 +30,8 @@
 #define HTTP2_MAX_BLOCK_FACTOR  4       /* a head so much longer than it may be ends it all */
 #define HTTP2_RESETS_BURST      500     /* streams a peer may reset at once … */
 #define HTTP2_RESETS_PER_S      33      /* … and lastingly */
+#define HTTP_STREAM_BYTES       262144  /* of a streamed answer, not taken yet: its writer waits */
+#define HTTP_OUTPUT_SLACK       262144 /* taken bytes in front of an output buffer, before it moves */
 #define HTTP_TUNNEL_BYTES       16384 /* moved by one step of a tunnel: one TLS record */
 #define HTTP_TUNNEL_STEPS       16    /* steps of one direction in one turn */
 

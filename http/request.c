@@ -98,6 +98,16 @@ void request_move(struct http_request *request, const char *from, size_t n, cons
 	}
 }
 
+/* The turn has come to an answer under way: what of it is there goes out. */
+static void show_begun(struct http_request *request)
+{
+	struct connection *connection = request->connection;
+
+	strbuf_put(connection_out(connection), strbuf_str(&request->answer));
+	connection->n_held -= request->answer.len;
+	server_keep_output(connection->server, &request->answer);
+}
+
 void connection_advance(struct connection *connection)
 {
 	bool gone = connection->state == CONNECTION_GONE;
@@ -113,8 +123,11 @@ void connection_advance(struct connection *connection)
 			connection->closing = true;
 		request_recycle(request);
 	}
-	if (!gone)
-		connection_touch(connection);
+	if (gone)
+		return;
+	if (connection->first && connection->first->answer.len > 0)
+		show_begun(connection->first);
+	connection_touch(connection);
 }
 
 bool http_request_limit_body(struct http_request *request, size_t max_bytes)

@@ -102,26 +102,46 @@ bool response_has_body(int status)
 	return status != 204 && status != 304 && status >= 200;
 }
 
-void response_write(struct strbuf *out, const struct http_request *request, int status,
-		    const struct http_header *headers, size_t n_headers, struct str body,
-		    struct str date)
+static void put_head(struct strbuf *out, int status, const struct http_header *headers,
+		     size_t n_headers, struct str date)
 {
-	strbuf_reserve(out, body.len + 512); /* grown once */
 	put_status_line(out, status);
 	strbuf_put(out, date);
 	strbuf_put(out, STR("\r\n"));
 	for (size_t i = 0; i < n_headers; i++)
 		put_header(out, &headers[i]);
-	if (response_has_body(status)) {
-		strbuf_put(out, STR("Content-Length: "));
-		strbuf_put_u64(out, body.len);
-		strbuf_put(out, STR("\r\n"));
-	}
+}
+
+static void put_head_end(struct strbuf *out, const struct http_request *request)
+{
 	if (request->close)
 		strbuf_put(out, STR("Connection: close\r\n"));
 	else if (request->head.minor == 0)
 		strbuf_put(out, STR("Connection: keep-alive\r\n"));
 	strbuf_put(out, STR("\r\n"));
+}
+
+void response_begin(struct strbuf *out, const struct http_request *request, int status,
+		    const struct http_header *headers, size_t n_headers, struct str date)
+{
+	put_head(out, status, headers, n_headers, date);
+	if (request->head.minor > 0)
+		strbuf_put(out, STR("Transfer-Encoding: chunked\r\n"));
+	put_head_end(out, request);
+}
+
+void response_write(struct strbuf *out, const struct http_request *request, int status,
+		    const struct http_header *headers, size_t n_headers, struct str body,
+		    struct str date)
+{
+	strbuf_reserve(out, body.len + 512); /* grown once */
+	put_head(out, status, headers, n_headers, date);
+	if (response_has_body(status)) {
+		strbuf_put(out, STR("Content-Length: "));
+		strbuf_put_u64(out, body.len);
+		strbuf_put(out, STR("\r\n"));
+	}
+	put_head_end(out, request);
 	if (response_has_body(status) && request->head.method != HTTP_HEAD)
 		strbuf_put(out, body);
 }

@@ -136,6 +136,22 @@ void *http_request_user(const struct http_request *request);
 void http_respond(struct http_request *request, int status, const struct http_header *headers,
 		  size_t n_headers, struct str body);
 
+/* --- an answer of no known length, said as the peer takes it --- */
+/* There is room again for one that was told that there is none, or the peer left
+ * (http_request_is_gone()). Called at the end of a turn, once for each time; may end the answer. */
+typedef void http_room_fn(struct http_request *request, void *ctx);
+/* Begin it: HTTP/1.1 sends chunks, HTTP/2 frames as its windows allow, HTTP/1.0 closes at the end;
+ * HEAD gets the head. The request is the caller's until http_stream_end(). Each of these two is
+ * true when there is room for more: what a caller writes without is kept, but nothing bounds it but
+ * the caller. `bytes` are copied; of a peer that left they go nowhere. A peer that takes nothing
+ * for http_limits.write_us is cut off. */
+bool http_stream_begin(struct http_request *request, int status, const struct http_header *headers,
+		       size_t n_headers, http_room_fn *on_room, void *ctx);
+bool http_stream_write(struct http_request *request, struct str bytes);
+/* The last of it; gives the request back. `whole` false: the peer is made to see that there was
+ * more (the connection or the stream breaks off). */
+void http_stream_end(struct http_request *request, bool whole);
+
 /* Take the connection over after an Upgrade request (RFC 9110 7.8), writing no answer: *fd_out is a
  * descriptor that speaks plain bytes (the socket itself, or one end of a pair whose other end the
  * engine pumps through TLS, reading it only while the TLS write does not block); *early_out holds

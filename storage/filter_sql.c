@@ -1,6 +1,7 @@
 #include "storage/filter_sql.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "base/mem.h"
@@ -12,8 +13,9 @@
 
 #define NO_SOURCE  "'00000000-0000-0000-0000-000000000000'::uuid"
 #define FOLD_BEGIN "lower(("
-#define FOLD_END   ") COLLATE \"C\")" /* the C collation folds ASCII alone, as filter_match() does \
-				       */
+#define FOLD_END                                                                                   \
+	") COLLATE \"C\")" /* the C collation folds ASCII alone, as filter_match() does            \
+			    */
 
 enum column_kind {
 	COLUMN_TEXT,
@@ -27,11 +29,12 @@ struct column {
 	const char *expression;
 	enum column_kind kind;
 	bool fold;
+	const char *indexed; /* by its bytes; NULL: not */
 };
 
 static const struct column columns[] = {
 	[FILTER_SEVERITY] = { "NULLIF(e.severity, 0)", COLUMN_NUMBER, false },
-	[FILTER_MESSAGE_ID] = { "e.message_id", COLUMN_TEXT, false },
+	[FILTER_MESSAGE_ID] = { "e.message_id", COLUMN_TEXT, false, "e.message_id" },
 	[FILTER_REGISTRY_PREFIX] = { "COALESCE(e.registry, CASE WHEN strpos(e.message_id, '.') > 0"
 				     " THEN split_part(e.message_id, '.', 1) END)",
 				     COLUMN_TEXT, true },
@@ -42,7 +45,7 @@ static const struct column columns[] = {
 	[FILTER_RACK] = { "s.rack", COLUMN_OF_SOURCE, false },
 	[FILTER_ORIGIN] = { "CASE WHEN e.origin LIKE '/%' AND rtrim(e.origin, '/') = '' THEN '/'"
 			    " ELSE rtrim(e.origin, '/') END",
-			    COLUMN_TEXT, false },
+			    COLUMN_TEXT, false, "e.origin" },
 	[FILTER_MESSAGE] = { "COALESCE((SELECT t.body FROM message_text t"
 			     " WHERE t.log_day = e.log_day AND t.id = e.text_id), "
 			     "e.sender_message)",
@@ -132,6 +135,51 @@ static void put_value(struct sql *sql, const struct column *column,
 	put(sql, column->fold ? FOLD_END : ")");
 }
 
+/* An index can be asked: nothing stands around that would need a null to be false. */
+static bool is_plain(const struct sql *sql)
+{
+	return sql->n_negations == 0;
+}
+
+/* low <= column < high in the order of bytes, which is that of an index: what a comparison cannot
+ * but fulfil. The comparison itself follows. */
+static void put_range(struct sql *sql, const struct column *column, struct str low, struct str high)
+{
+	strbuf_putf(&sql->text, "%s COLLATE \"C\" >= ", column->indexed);
+	sql_put_text(sql, low);
+	strbuf_putf(&sql->text, " AND %s COLLATE \"C\" < ", column->indexed);
+	sql_put_text(sql, high);
+	put(sql, " AND ");
+}
+
+/* Of all that begins with `prefix`. One whose last byte has no successor among characters is left
+ * to the comparison. */
+static void put_prefix_range(struct sql *sql, const struct column *column, struct str prefix)
+{
+	char *high;
+
+	if (!column->indexed || !is_plain(sql) || prefix.len == 0 ||
+	    (unsigned char)prefix.p[prefix.len - 1] >= 0x7f)
+		return;
+	high = arena_alloc(sql->memory, prefix.len);
+	memcpy(high, prefix.p, prefix.len);
+	high[prefix.len - 1]++;
+	put_range(sql, column, prefix, (struct str){ high, prefix.len });
+}
+
+/* Of an origin that is `value`, and may have slashes at its end. */
+static void put_origin_range(struct sql *sql, const struct column *column, struct str value)
+{
+	char *high;
+
+	if (!is_plain(sql))
+		return;
+	high = arena_alloc(sql->memory, value.len + 1);
+	memcpy(high, value.p, value.len);
+	high[value.len] = '/' + 1;
+	put_range(sql, column, value, (struct str){ high, value.len + 1 });
+}
+
 /* True when the column is one of the values; null is a value as well. Never SQL NULL. */
 static void put_equals_any(struct sql *sql, const struct column *column,
 			   const struct filter_node *node)
@@ -140,14 +188,22 @@ static void put_equals_any(struct sql *sql, const struct column *column,
 		const struct filter_value *value = &node->values[i];
 
 		put(sql, i > 0 ? " OR (" : "((");
-		put_expression(sql, column);
 		if (value->kind == FILTER_IS_NULL) {
+			put_expression(sql, column);
 			put(sql, " IS NULL)");
-		} else {
-			put(sql, " = ");
-			put_value(sql, column, value);
-			put_end(sql);
+			continue;
 		}
+		if (node->name == FILTER_ORIGIN)
+			put_origin_range(sql, column, value->text);
+		if (node->name == FILTER_SEVERITY && is_plain(sql) && value->number != 0)
+			put(sql, "(e.severity)"); /* bare, as its index has it */
+		else
+			put_expression(sql, column);
+		put(sql, " = ");
+		put_value(sql, column, value);
+		if (column->kind == COLUMN_TEXT && !column->fold)
+			put(sql, " COLLATE \"C\"");
+		put_end(sql);
 	}
 	put(sql, ")");
 }
@@ -179,6 +235,12 @@ static void put_order(struct sql *sql, const struct column *column, const struct
 /* A slash at the value's end stands for "and what is below it" too: see filter_match(). */
 static void put_origin_starts(struct sql *sql, const struct column *column, struct str value)
 {
+	struct str bare = value;
+
+	while (bare.len > 0 && bare.p[bare.len - 1] == '/')
+		bare.len--;
+	put(sql, "(");
+	put_prefix_range(sql, column, bare);
 	put(sql, "((starts_with(");
 	put_expression(sql, column);
 	put(sql, ", ");
@@ -192,7 +254,7 @@ static void put_origin_starts(struct sql *sql, const struct column *column, stru
 		sql_put_text(sql, (struct str){ value.p, value.len - 1 });
 		put_end(sql);
 	}
-	put(sql, ")");
+	put(sql, "))");
 }
 
 static void put_part(struct sql *sql, const struct column *column, const struct filter_node *node)
@@ -201,6 +263,9 @@ static void put_part(struct sql *sql, const struct column *column, const struct 
 		put_origin_starts(sql, column, node->values[0].text);
 		return;
 	}
+	put(sql, "(");
+	if (node->op == FILTER_STARTSWITH)
+		put_prefix_range(sql, column, node->values[0].text);
 	put(sql, node->op == FILTER_CONTAINS     ? "((strpos("
 		 : node->op == FILTER_STARTSWITH ? "((starts_with("
 						 : "((right(");
@@ -216,7 +281,7 @@ static void put_part(struct sql *sql, const struct column *column, const struct 
 		put(sql, node->op == FILTER_CONTAINS ? ") > 0" : ")");
 	}
 	put_end(sql);
-	put(sql, ")");
+	put(sql, "))");
 }
 
 /* The comparison of one expression; NE is made of EQ by the caller. */
@@ -238,7 +303,7 @@ static void put_comparison(struct sql *sql, const struct column *column,
 /* --- the source's texts --------------------------------------------------------------------------
  */
 
-/* The sources that pass are looked up once; the index on (source_id, received) finds theirs. */
+/* The sources that pass are looked up once; the index on (source_id, seq) finds theirs. */
 static void put_of_source(struct sql *sql, const struct column *column,
 			  const struct filter_node *node)
 {
@@ -286,10 +351,38 @@ static void put_source_ids(struct sql *sql, const struct filter_node *node)
 	}
 }
 
+/* The one source of this name, so that the index gives its events in their order. */
+static bool put_only_source(struct sql *sql, const struct filter_node *node)
+{
+	struct str name = node->values[0].text;
+	struct uuid id, named;
+	char text[UUID_TEXT_BYTES];
+	unsigned n;
+	bool is_id;
+
+	if (!sql->sources_named || node->op != FILTER_EQ || !is_plain(sql) ||
+	    node->values[0].kind == FILTER_IS_NULL)
+		return false;
+	is_id = uuid_parse(name, &id) && str_eq(str_of(uuid_format(id, text)), name);
+	n = sql->sources_named(sql->ctx, name, &named);
+	if (n + is_id != 1)
+		return false;
+	if (!is_id)
+		id = named;
+	if (uuid_is_zero(id)) /* nobody's id */
+		return false;
+	put(sql, "(e.source_id = ");
+	sql_put_text(sql, arena_copy(sql->memory, str_of(uuid_format(id, text))));
+	put(sql, "::uuid)");
+	return true;
+}
+
 static void put_source(struct sql *sql, const struct column *id, const struct filter_node *node)
 {
-	static const struct column name = { "s.name", COLUMN_OF_SOURCE, false };
+	static const struct column name = { .expression = "s.name", .kind = COLUMN_OF_SOURCE };
 
+	if (put_only_source(sql, node))
+		return;
 	switch (node->op) {
 	case FILTER_EQ:
 	case FILTER_NE:

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/str.h"
+#include "base/uuid.h"
 #include "storage/db.h"
 
 struct arena;
@@ -21,6 +22,10 @@ struct sql {
 	size_t n_params, size;
 	struct arena *memory; /* of the parameters' texts */
 	unsigned n_negations; /* NOTs around what is being written */
+	/* How many sources have this name (2: some), one of them in *out: an index can give the
+	 * events of one in their order. NULL: names are left to the statement. */
+	unsigned (*sources_named)(void *ctx, struct str name, struct uuid *out);
+	void *ctx;
 };
 
 void sql_init(struct sql *sql);

@@ -23,6 +23,8 @@
 #define BACKFILL_KEEP_US (24 * INT64_C(3600000000)) /* the same in time: a push comes later at most */
 #define QUERY_MAX_JOBS 1024		     /* reads waiting for a connection: then 503 */
 #define LOG_PAGE_MAX_EVENTS 10001	     /* of one read: a page, and one that tells of the next */
+#define LOG_COUNT_US 25000		     /* to count what a filter passes; longer: "at least" */
+#define LOG_PIECE_SEQS 100000		     /* looked at by one question of a reader of all the log */
 #define LOG_PAGE_MAX_BYTES (512u << 20)	     /* texts of one read */
 #define TEXT_CACHE_MAX 65536		     /* ids of texts known to stand in the day's dictionary */
 #define LOG_DAYS_AHEAD 3		     /* partitions attached before they are needed */

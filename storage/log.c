@@ -1,8 +1,11 @@
 #include "storage/log.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "event/entry.h"
@@ -37,15 +40,21 @@ int log_bounds(struct db *db, struct log_bounds *out, struct err *err)
 /* --- pages
  * ------------------------------------------------------------------------------------------ */
 
-/* Rows of log_row_columns into a batch of their own. */
-static int take_rows(const struct db_result *result, struct entry_batch **out, struct err *err)
+/* Rows of log_row_columns, of several questions, into a batch of their own. */
+static int take_rows(struct db_result *const *results, size_t n_results, struct entry_batch **out,
+		     struct err *err)
 {
-	struct entry_batch *batch = entry_batch_new(db_rows(result));
+	struct entry_batch *batch;
+	size_t n = 0, at = 0;
 	int r = 0;
 
+	for (size_t i = 0; i < n_results; i++)
+		n += db_rows(results[i]);
+	batch = entry_batch_new(n);
 	batch->arena = arena_new(LOG_PAGE_MAX_BYTES);
-	for (size_t i = 0; i < batch->n && r == 0; i++)
-		r = log_row_read(result, i, batch->arena, &batch->entries[i]);
+	for (size_t i = 0; i < n_results; i++)
+		for (size_t row = 0; row < db_rows(results[i]) && r == 0; row++)
+			r = log_row_read(results[i], row, batch->arena, &batch->entries[at++]);
 	if (r < 0) {
 		entry_batch_unref(batch);
 		return err_set(err, r, "log: the page takes more than %u MiB: ask for less",
@@ -55,17 +64,21 @@ static int take_rows(const struct db_result *result, struct entry_batch **out, s
 	return 0;
 }
 
+static int run(struct db *db, const struct sql *sql, struct db_result **out, struct err *err)
+{
+	if (sql->text.failed)
+		return err_set(err, -E2BIG, "log: the filter is too large");
+	return db_query(db, sql->text.p, sql->params, sql->n_params, out, err);
+}
+
 static int run_read(struct db *db, const struct sql *sql, struct entry_batch **out, struct err *err)
 {
 	struct db_result *result;
-	int r;
+	int r = run(db, sql, &result, err);
 
-	if (sql->text.failed)
-		return err_set(err, -E2BIG, "log: the filter is too large");
-	r = db_query(db, sql->text.p, sql->params, sql->n_params, &result, err);
 	if (r < 0)
 		return r;
-	r = take_rows(result, out, err);
+	r = take_rows(&result, 1, out, err);
 	db_result_free(result);
 	return r;
 }
@@ -92,11 +105,16 @@ static void put_page_bounds(struct sql *sql, const struct log_query *query)
 	}
 }
 
-int log_read(struct db *db, const struct log_query *query, struct entry_batch **out,
-	     struct err *err)
+static size_t page_limit(const struct log_query *query)
+{
+	return query->limit < LOG_PAGE_MAX_EVENTS ? query->limit : LOG_PAGE_MAX_EVENTS;
+}
+
+/* Over all days at once: what is skipped has to be counted. */
+static int read_skipping(struct db *db, const struct log_query *query, struct entry_batch **out,
+			 struct err *err)
 {
 	const char *order = query->descending ? "DESC" : "ASC";
-	size_t limit = query->limit < LOG_PAGE_MAX_EVENTS ? query->limit : LOG_PAGE_MAX_EVENTS;
 	struct sql sql;
 	int r;
 
@@ -106,12 +124,201 @@ int log_read(struct db *db, const struct log_query *query, struct entry_batch **
 	sql_put_filter(&sql, query->filter);
 	put_page_bounds(&sql, query);
 	strbuf_putf(&sql.text, " ORDER BY e.log_day %s, e.seq %s LIMIT ", order, order);
-	sql_put_i64(&sql, (int64_t)limit);
+	sql_put_i64(&sql, (int64_t)page_limit(query));
 	strbuf_put_text(&sql.text, " OFFSET ");
 	sql_put_i64(&sql, (int64_t)query->skip);
 	strbuf_putf(&sql.text, ") e ORDER BY e.log_day %s, e.seq %s", order, order);
 	r = run_read(db, &sql, out, err);
 	sql_fini(&sql);
+	return r;
+}
+
+/* --- day by day
+ * ------------------------------------------------------------------------------------ */
+
+/* A log day, or a piece of one: its seqs are first_seq <= seq <= last_seq. */
+struct piece {
+	struct str day; /* "2026-11-21", of the result it was read from */
+	int64_t first_seq, last_seq;
+};
+
+/* The log's days, in the query's order, those alone that its bounds allow. */
+static int read_days(struct db *db, const struct log_query *query, struct db_result **out,
+		     struct err *err)
+{
+	char after[24], before[24];
+	const struct db_param params[] = {
+		db_i64(query->after_seq, after),
+		db_i64(query->before_seq > 0 ? query->before_seq : INT64_MAX, before)
+	};
+	struct strbuf sql;
+	int r;
+
+	strbuf_init(&sql, 1024);
+	strbuf_putf(&sql,
+		    "SELECT day, first_seq, last_seq FROM (SELECT day, first_seq,"
+		    " lead(first_seq - 1, 1, (SELECT greatest(seq, first_seq) FROM counter))"
+		    " OVER (ORDER BY day) AS last_seq FROM log_day) d"
+		    " WHERE last_seq > $1::bigint AND first_seq < $2::bigint ORDER BY day %s",
+		    query->descending ? "DESC" : "ASC");
+	r = db_query(db, sql.p, params, ARRAY_LEN(params), out, err);
+	strbuf_fini(&sql);
+	return r;
+}
+
+static struct piece day_at(const struct db_result *days, size_t row)
+{
+	return (struct piece){ db_str(days, row, 0), db_int(days, row, 1), db_int(days, row, 2) };
+}
+
+/* The bounds that the query's own positions set to a day. */
+static struct piece clip(struct piece piece, const struct log_query *query)
+{
+	if (piece.first_seq <= query->after_seq)
+		piece.first_seq = query->after_seq + 1;
+	if (query->before_seq > 0 && piece.last_seq >= query->before_seq)
+		piece.last_seq = query->before_seq - 1;
+	return piece;
+}
+
+/* Which source a name is; remembered over the days of one page. */
+struct naming {
+	struct db *db;
+	struct str name;
+	unsigned n;
+	struct uuid id;
+};
+
+static unsigned sources_named(void *ctx, struct str name, struct uuid *out)
+{
+	struct naming *naming = ctx;
+	const struct db_param params[] = { DB_STR(name) };
+	struct db_result *result;
+	struct err err;
+
+	if (!naming->name.p || !str_eq(naming->name, name)) {
+		if (db_query(naming->db, "SELECT id FROM source WHERE name = $1 LIMIT 2", params, 1,
+			     &result, &err) < 0)
+			return 2; /* the statement will say what is wrong */
+		naming->name = name;
+		naming->n = (unsigned)db_rows(result);
+		if (naming->n > 0)
+			naming->id = db_get_uuid(result, 0, 0);
+		db_result_free(result);
+	}
+	*out = naming->id;
+	return naming->n;
+}
+
+/* What passes of a piece. */
+static void put_piece(struct sql *sql, struct naming *naming, const struct piece *piece,
+		      const struct filter *filter)
+{
+	sql->sources_named = sources_named;
+	sql->ctx = naming;
+	strbuf_put_text(&sql->text, " FROM event e WHERE e.log_day = ");
+	sql_put_text(sql, piece->day);
+	strbuf_put_text(&sql->text, "::date AND e.seq >= ");
+	sql_put_i64(sql, piece->first_seq);
+	strbuf_put_text(&sql->text, " AND e.seq <= ");
+	sql_put_i64(sql, piece->last_seq);
+	strbuf_put_text(&sql->text, " AND ");
+	sql_put_filter(sql, filter);
+}
+
+/* The seqs first, which an index can often say by itself; then the rows of these alone. */
+static int read_piece(struct naming *naming, const struct log_query *query,
+		      const struct piece *piece, size_t limit, struct db_result **out,
+		      struct err *err)
+{
+	const char *order = query->descending ? "DESC" : "ASC";
+	struct sql sql;
+	int r;
+
+	sql_init(&sql);
+	strbuf_putf(&sql.text, "SELECT %s FROM event e WHERE e.log_day = ", log_row_columns);
+	sql_put_text(&sql, piece->day);
+	strbuf_put_text(&sql.text, "::date AND e.seq = ANY (ARRAY(SELECT e.seq");
+	put_piece(&sql, naming, piece, query->filter);
+	strbuf_putf(&sql.text, " ORDER BY e.seq %s LIMIT ", order);
+	sql_put_i64(&sql, (int64_t)limit);
+	strbuf_putf(&sql.text, ")) ORDER BY e.seq %s", order);
+	r = run(naming->db, &sql, out, err);
+	sql_fini(&sql);
+	return r;
+}
+
+int log_read(struct db *db, const struct log_query *query, struct entry_batch **out,
+	     struct err *err)
+{
+	struct naming naming = { .db = db };
+	struct db_result *days, **results;
+	size_t limit = page_limit(query), n_results = 0;
+	int r;
+
+	if (query->skip > 0)
+		return read_skipping(db, query, out, err);
+	r = read_days(db, query, &days, err);
+	if (r < 0)
+		return r;
+	results = xcalloc(db_rows(days) + 1, sizeof(*results));
+	for (size_t i = 0; i < db_rows(days) && limit > 0 && r == 0; i++) {
+		struct piece piece = clip(day_at(days, i), query);
+
+		r = read_piece(&naming, query, &piece, limit, &results[n_results], err);
+		if (r == 0)
+			limit -= db_rows(results[n_results++]);
+	}
+	if (r == 0)
+		r = take_rows(results, n_results, out, err);
+	while (n_results > 0)
+		db_result_free(results[--n_results]);
+	free(results);
+	db_result_free(days);
+	return r;
+}
+
+/* Cut it to what one question may look at; where to go on behind it. */
+static int64_t cut(struct piece *piece, bool descending)
+{
+	if (piece->last_seq - piece->first_seq >= LOG_PIECE_SEQS) {
+		if (descending)
+			piece->first_seq = piece->last_seq - LOG_PIECE_SEQS + 1;
+		else
+			piece->last_seq = piece->first_seq + LOG_PIECE_SEQS - 1;
+	}
+	return descending ? piece->first_seq : piece->last_seq;
+}
+
+int log_read_on(struct db *db, const struct log_query *query, struct entry_batch **out,
+		int64_t *resume_out, struct err *err)
+{
+	struct naming naming = { .db = db };
+	struct db_result *days, *result = NULL;
+	size_t limit = page_limit(query);
+	struct entry_batch *batch = NULL;
+	int64_t resume = 0;
+	int r;
+
+	r = read_days(db, query, &days, err);
+	if (r < 0)
+		return r;
+	if (db_rows(days) > 0) {
+		struct piece piece = clip(day_at(days, 0), query);
+
+		resume = cut(&piece, query->descending);
+		r = read_piece(&naming, query, &piece, limit, &result, err);
+	}
+	if (r == 0)
+		r = take_rows(&result, result ? 1 : 0, &batch, err);
+	if (r == 0) {
+		if (batch->n > 0 && batch->n == limit)
+			resume = batch->entries[batch->n - 1].seq;
+		*resume_out = resume;
+		*out = batch;
+	}
+	db_result_free(result);
+	db_result_free(days);
 	return r;
 }
 
@@ -124,10 +331,11 @@ static int count_gaps(struct db *db, int64_t oldest_seq, int64_t *out, struct er
 	char oldest[24];
 	const struct db_param params[] = { db_i64(oldest_seq, oldest) };
 	struct db_result *result;
-	int r = db_query(db,
-			 "SELECT COALESCE(sum(to_seq - greatest(from_seq, $1::bigint) + 1), 0)::bigint"
-			 " FROM log_gap WHERE to_seq >= $1::bigint",
-			 params, 1, &result, err);
+	int r = db_query(
+		db,
+		"SELECT COALESCE(sum(to_seq - greatest(from_seq, $1::bigint) + 1), 0)::bigint"
+		" FROM log_gap WHERE to_seq >= $1::bigint",
+		params, 1, &result, err);
 
 	if (r < 0)
 		return r;
@@ -136,36 +344,93 @@ static int count_gaps(struct db *db, int64_t oldest_seq, int64_t *out, struct er
 	return 0;
 }
 
-int log_count(struct db *db, const struct filter *filter, int64_t *out, struct err *err)
+static int count_all(struct db *db, int64_t *out, struct err *err)
 {
 	struct log_bounds bounds;
-	struct db_result *result;
-	struct sql sql;
 	int64_t gaps = 0;
 	int r;
 
-	if (!filter || !filter->root) {
-		/* Without gaps the numbers are the count. */
-		r = log_bounds(db, &bounds, err);
-		if (r == 0)
-			r = count_gaps(db, bounds.oldest_seq, &gaps, err);
-		if (r == 0)
-			*out = bounds.last_seq - bounds.oldest_seq + 1 - gaps;
-		return r;
-	}
+	/* Without gaps the numbers are the count. */
+	r = log_bounds(db, &bounds, err);
+	if (r == 0)
+		r = count_gaps(db, bounds.oldest_seq, &gaps, err);
+	if (r == 0)
+		*out = bounds.last_seq - bounds.oldest_seq + 1 - gaps;
+	return r;
+}
+
+/* No statement of the transaction under way runs longer from here on. */
+static int limit_statements(struct db *db, int64_t ms, struct err *err)
+{
+	char text[24];
+	const struct db_param params[] = { db_i64(ms, text) };
+
+	return db_query(db, "SELECT set_config('statement_timeout', $1, true)", params, 1, NULL,
+			err);
+}
+
+/* 1 when the time was over before the day was counted. */
+static int count_day(struct naming *naming, const struct filter *filter, const struct piece *day,
+		     int64_t *n, struct err *err)
+{
+	struct db_result *result;
+	struct sql sql;
+	int r;
+
 	sql_init(&sql);
-	strbuf_put_text(&sql.text, "SELECT count(*) FROM event e WHERE ");
-	sql_put_filter(&sql, filter);
-	if (sql.text.failed)
-		r = err_set(err, -E2BIG, "log: the filter is too large");
-	else
-		r = db_query(db, sql.text.p, sql.params, sql.n_params, &result, err);
+	strbuf_put_text(&sql.text, "SELECT count(*)");
+	put_piece(&sql, naming, day, filter);
+	r = run(naming->db, &sql, &result, err);
 	sql_fini(&sql);
 	if (r < 0)
-		return r;
-	*out = db_int(result, 0, 0);
+		return strcmp(db_sqlstate(naming->db), "57014") == 0 ? 1 : r;
+	*n += db_int(result, 0, 0);
 	db_result_free(result);
 	return 0;
+}
+
+/* The newest days first: they are looked at anyway. */
+static int count_days(struct naming *naming, const struct filter *filter,
+		      const struct db_result *days, int64_t *n, bool *exact, struct err *err)
+{
+	int64_t end_us = clock_monotonic_us() + LOG_COUNT_US;
+	int r = 0;
+
+	for (size_t i = 0; i < db_rows(days) && r == 0; i++) {
+		struct piece day = day_at(days, i);
+		int64_t left_us = end_us - clock_monotonic_us();
+
+		r = left_us < 1000 ? 1 : limit_statements(naming->db, left_us / 1000, err);
+		if (r == 0)
+			r = count_day(naming, filter, &day, n, err);
+	}
+	*exact = r == 0;
+	return r < 0 ? r : 0;
+}
+
+int log_count(struct db *db, const struct filter *filter, int64_t *out, bool *exact,
+	      struct err *err)
+{
+	const struct log_query all = { .descending = true };
+	struct naming naming = { .db = db };
+	struct db_result *days;
+	int64_t n = 0;
+	int r;
+
+	*exact = true;
+	if (!filter || !filter->root)
+		return count_all(db, out, err);
+	r = read_days(db, &all, &days, err);
+	if (r < 0)
+		return r;
+	r = db_begin(db, err);
+	if (r == 0)
+		r = count_days(&naming, filter, days, &n, exact, err);
+	db_rollback(db); /* nothing was changed; what was set goes with it */
+	db_result_free(days);
+	if (r == 0)
+		*out = n;
+	return r;
 }
 
 /* --- one event

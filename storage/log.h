@@ -34,11 +34,19 @@ struct log_query {
 	size_t skip, limit;
 };
 
-/* One page, in the order asked; *out is new with one reference (n may be 0). */
+/* One page, in the order asked; *out is new with one reference (n may be 0). Without `skip` the days
+ * are asked one after the other, until there is enough. */
 int log_read(struct db *db, const struct log_query *query, struct entry_batch **out,
 	     struct err *err);
-/* How many match (filter NULL: from the counters, cheap). */
-int log_count(struct db *db, const struct filter *filter, int64_t *out, struct err *err);
+/* The same in pieces, for those who read all of a long log: at most LOG_PIECE_SEQS seqs of one day are
+ * looked at, however few pass, so that no question takes long. *resume_out: what is to be the next
+ * query's after_seq (or before_seq); 0 at the end of the log. `skip` is not looked at. */
+int log_read_on(struct db *db, const struct log_query *query, struct entry_batch **out,
+		int64_t *resume_out, struct err *err);
+/* How many match (filter NULL: from the counters). A filter's are counted for LOG_COUNT_US at most,
+ * the newest days first; *exact false: there are at least so many. */
+int log_count(struct db *db, const struct filter *filter, int64_t *out, bool *exact,
+	      struct err *err);
 /* One event; *out NULL when there is none with this seq. */
 int log_get(struct db *db, int64_t seq, struct entry_batch **out, struct err *err);
 /* The whole delivery an event came in, byte for byte, appended to `out`. -ENOENT when gone. */

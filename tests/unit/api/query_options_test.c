@@ -1,8 +1,11 @@
 /* Query strings: what is taken, and how the rest is refused. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -30,6 +33,59 @@ static void test_what_is_taken(void **state)
 	assert_int_equal(options.skip, 7);
 	assert_int_equal(options.expand, QUERY_EXPAND_NO_LINKS);
 	query_options_fini(&options);
+}
+
+/* What clients make of the same filter: python-requests and forms, browsers and curl, hands. */
+static void test_plus_signs(void **state)
+{
+	static const struct {
+		const char *raw, *filter;
+	} cases[] = {
+		{ "Severity+eq+%27OK%27", "Severity eq 'OK'" },
+		{ "Severity+eq+'OK'", "Severity eq 'OK'" },
+		{ "contains%28Message%2C%27power+supply%27%29",
+		  "contains(Message,'power supply')" },
+		{ "contains(Message,'power+supply')+and+Id+gt+3",
+		  "contains(Message,'power supply') and Id gt 3" },
+		{ "contains(Message,'a+b')", "contains(Message,'a+b')" },
+		{ "contains(Message,'a+b')%20and%20Id%20gt%203",
+		  "contains(Message,'a+b') and Id gt 3" },
+		{ "contains(Message,'a+b')%20and+Id%20gt%203",
+		  "contains(Message,'a+b') and Id gt 3" },
+		{ "contains%28Message%2C%27a%2Bb+c%27%29", "contains(Message,'a+b c')" },
+		{ "EventId+eq+'it''s+1'", "EventId eq 'it''s 1'" },
+		{ "Created+ge+2026-11-21T10:00:00+01:00", "Created ge 2026-11-21T10:00:00+01:00" },
+		{ "Created%20ge%202026-11-21T10:00:00+01:00",
+		  "Created ge 2026-11-21T10:00:00+01:00" },
+		{ "Created+ge+2026-11-21T10%3A00%3A00.25+01%3a00+and+Id+gt+1",
+		  "Created ge 2026-11-21T10:00:00.25+01:00 and Id gt 1" },
+		{ "Created+ge+2026-11-21T10%3A00%3A00%2B01%3A00",
+		  "Created ge 2026-11-21T10:00:00+01:00" },
+		{ "Created+ge+'2026-11-21T10:00:00+0100'",
+		  "Created ge '2026-11-21T10:00:00+0100'" },
+		{ "Created+ge+2026-11-21T10:00:00Z+and+Id+gt+1",
+		  "Created ge 2026-11-21T10:00:00Z and Id gt 1" },
+		{ "EventGroupId+in+(1,+2)", "EventGroupId in (1, 2)" },
+		{ "%2", NULL },
+	};
+	struct query_options options;
+	struct query_fault fault;
+	char query[256];
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		int r;
+
+		snprintf(query, sizeof(query), "$orderby=Id+desc&$filter=%s", cases[i].raw);
+		r = query_options_parse(str_of(query), ALL, &options, &fault);
+		assert_int_equal(r, cases[i].filter ? 0 : -EINVAL);
+		if (r < 0)
+			continue;
+		if (!str_eq(strbuf_str(&options.filter), str_of(cases[i].filter)))
+			fail_msg("%s is taken for %.*s", cases[i].raw,
+				 STR_ARG(strbuf_str(&options.filter)));
+		assert_true(str_eq(strbuf_str(&options.orderby), STR("Id desc")));
+		query_options_fini(&options);
+	}
 }
 
 static void test_nothing_asked_is_nothing_given(void **state)
@@ -112,6 +168,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_taken),
+		cmocka_unit_test(test_plus_signs),
 		cmocka_unit_test(test_nothing_asked_is_nothing_given),
 		cmocka_unit_test(test_expand),
 		cmocka_unit_test(test_refusals),

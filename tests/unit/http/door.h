@@ -46,6 +46,7 @@ struct door {
 	atomic_bool release, drain;
 	atomic_int n_seen, n_gone, idle, n_heads;
 	atomic_int taken_fd; /* + 1 */
+	atomic_int n_kib;    /* written by streamed answers */
 	char early[4096];
 };
 
@@ -101,6 +102,51 @@ static inline void door_tell_certificate(struct http_request *request)
 	strbuf_fini(&text);
 }
 
+/* An answer under way: `left` lines of 8 bytes, counted from 0. */
+struct door_stream {
+	struct door *door;
+	uint64_t at, left;
+	bool cut; /* breaks off at the end */
+};
+
+static inline void door_stream_on(struct http_request *request, void *ctx)
+{
+	struct door_stream *stream = ctx;
+	char piece[128 * 8 + 1];
+	bool room = true;
+
+	if (http_request_is_gone(request)) {
+		atomic_fetch_add(&stream->door->n_gone, 1);
+		stream->left = 0;
+	}
+	while (room && stream->left > 0) {
+		size_t n = 0;
+
+		for (; n < 128 && stream->left > 0; n++, stream->left--)
+			snprintf(piece + 8 * n, 9, "%07u\n", (unsigned)(stream->at++ % 10000000));
+		room = http_stream_write(request, (struct str){ piece, 8 * n });
+		atomic_fetch_add(&stream->door->n_kib, 1);
+	}
+	if (stream->left > 0)
+		return;
+	http_stream_end(request, !stream->cut);
+	free(stream);
+}
+
+static inline void door_stream(struct door *door, struct http_request *request, bool cut)
+{
+	const struct http_header header = { STR("X-Test"), STR("yes") };
+	struct door_stream *stream = xcalloc(1, sizeof(*stream));
+	bool head = http_request_method(request) == HTTP_HEAD;
+
+	stream->door = door;
+	stream->cut = cut;
+	if (!head)
+		str_to_u64(http_request_query(request), &stream->left);
+	if (http_stream_begin(request, 200, &header, 1, door_stream_on, stream) || head)
+		door_stream_on(request, stream);
+}
+
 static inline void door_on_request(struct http_request *request, void *ctx)
 {
 	struct door *door = ctx;
@@ -110,6 +156,8 @@ static inline void door_on_request(struct http_request *request, void *ctx)
 	if (str_eq(path, STR("/hold"))) {
 		assert_true(door->n_held < DOOR_MAX_HELD);
 		door->held[door->n_held++] = request;
+	} else if (str_eq(path, STR("/stream")) || str_eq(path, STR("/cut"))) {
+		door_stream(door, request, str_eq(path, STR("/cut")));
 	} else if (str_eq(path, STR("/none"))) {
 		door_answer(request, 204, STR(""));
 	} else if (str_eq(path, STR("/certificate"))) {
