@@ -70,12 +70,6 @@ resource_fn registries_add;
 resource_fn registries_remove;
 /* registry_resolve.c */
 resource_fn registries_resolve;
-/* sources.c */
-struct source;
-struct source_set;
-/* By name, or by id; NULL when there is none. */
-const struct source *sources_find(const struct source_set *set, struct str name);
-resource_fn sources_fetch_registries;
 /* storage.c */
 #define STORAGE_PATH "/redfish/v1/Managers/rfeventd/Oem/Rfeventd/Storage"
 resource_fn storage_get;

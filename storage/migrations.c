@@ -310,5 +310,12 @@ static const char version_5[] =
 	"  message_id text NOT NULL, message_args text[] NOT NULL);"
 	"CREATE INDEX audit_happened ON audit USING brin (happened) WITH (pages_per_range = 32);";
 
-const char *const migrations[] = { version_1, version_2, version_3, version_4, version_5 };
+/* Version 6.
+ *
+ * source.details: what operators said of a source besides (subscribe/source_details.h); secrets in
+ * it are sealed.
+ */
+static const char version_6[] = "ALTER TABLE source ADD COLUMN details text;";
+
+const char *const migrations[] = { version_1, version_2, version_3, version_4, version_5, version_6 };
 const size_t n_migrations = ARRAY_LEN(migrations);
