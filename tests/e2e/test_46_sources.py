@@ -249,3 +249,30 @@ def test_without_a_database(new_service):
     assert "database" in info["Resolution"]
     service.kill()
     house.with_postgres(service)
+
+
+def test_commands(shared_service, tmp_path):
+    def run(*arguments, status=0, **options):
+        done = shared_service.cli(*arguments, **options)
+        assert done.returncode == status, (arguments, done.stdout, done.stderr)
+        return done.stdout
+    secret = tmp_path / "password"
+    secret.write_text("from a file\n")
+    uri = run("source", "add", "by hand", "10.20.30.40", "--username", "root", "--password-file", str(secret),
+              "--site", "Bonn", "--tag", "room=1", "--tag", "unit=7", "--insecure").strip()
+    assert sent_with(shared_service, uri.rsplit("/", 1)[1]) == 200
+    made = json.loads(run("-o", "json", "source", "add", "piped", "bmc2", "--username", "u",
+                          "--password-file", "-", input="from a pipe\n"))
+    assert made["Oem"]["Rfeventd"]["PasswordSet"] is True
+    rows = json.loads(run("-o", "json", "source", "list", "--filter", "Oem/Rfeventd/Tags/room eq '1'"))
+    assert ["by hand"] == [row["Name"] for row in rows if row["Site"] == "Bonn"]
+    shown = run("source", "show", "by hand")
+    assert uri in shown and "room=1" in shown and "from a file" not in shown
+    wait_for(lambda: "LastSeen" in run("source", "show", "by hand"), 10, "its event in the log")
+    assert json.loads(run("-o", "json", "source", "show", made["Id"]))["Name"] == "piped"
+    assert run("source", "remove", "by hand") == ""
+    run("source", "show", "by hand", status=1)
+    run("source", "remove", "by hand", status=1)
+    run("source", "add", "only a name", status=2)
+    run("source", "add", "piped", "x", status=1)
+    run("source", "add", "n", "x", "--tag", "novalue", status=2)
