@@ -20,6 +20,7 @@ struct err;
 struct feed;
 struct query_pool;
 struct registry_fetcher;
+struct seal_key;
 struct slot;
 
 struct api_config {
@@ -29,6 +30,10 @@ struct api_config {
 	bool metrics_public;
 	struct accounts *accounts;
 	struct slot *sources;    /* of struct source_set */
+	size_t max_sources;
+	const char *sources_file; /* where declared sources are changed instead, in words */
+	const struct seal_key *seal_key; /* NULL: passwords of sources cannot be kept */
+	const char *public_url;          /* of the receiver, as BMCs reach it; NULL: not known */
 	struct slot *registries; /* of struct registry_set */
 	struct slot *catalogs;   /* of struct catalog_set */
 	const char *default_language;

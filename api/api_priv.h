@@ -72,12 +72,6 @@ resource_fn registries_add;
 resource_fn registries_remove;
 /* registry_resolve.c */
 resource_fn registries_resolve;
-/* sources.c */
-struct source;
-struct source_set;
-/* By name, or by id; NULL when there is none. */
-const struct source *sources_find(const struct source_set *set, struct str name);
-resource_fn sources_fetch_registries;
 /* source_import.c */
 resource_fn sources_import_log;
 /* storage.c */

@@ -101,7 +101,7 @@ void dispatch_encoded(struct api *api, const struct target *target)
 static bool query_is_good(const struct target *target)
 {
 	enum http_method method = http_request_method(target->request);
-	unsigned taken = QUERY_COMMON | target->resource->queries;
+	unsigned taken = resource_queries(target->resource);
 	struct query_options options;
 	struct query_fault fault;
 

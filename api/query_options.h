@@ -22,6 +22,7 @@ enum query_option {
 	QUERY_ONLY = 1 << 6,
 	QUERY_SKIPTOKEN = 1 << 7,
 };
+#define QUERY_MEMBERS (QUERY_FILTER | QUERY_ORDERBY | QUERY_TOP | QUERY_SKIP)
 /* What every resource takes; $top, $skip and `only` need Members. */
 #define QUERY_COMMON (QUERY_SELECT | QUERY_TOP | QUERY_SKIP | QUERY_EXPAND | QUERY_ONLY)
 

@@ -1,6 +1,7 @@
 /* Registry resolve: what a MessageId means to this service, and why. */
 #include <jansson.h>
 
+#include "api/aggregation.h"
 #include "api/api_priv.h"
 #include "api/limits.h"
 #include "api/reply.h"

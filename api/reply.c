@@ -120,7 +120,7 @@ static bool shape_answer(struct http_request *request, const struct resource *re
 			       .ctx = &showing };
 	int r;
 
-	r = query_options_parse(shape.query, QUERY_COMMON | resource->queries, &options, &fault);
+	r = query_options_parse(shape.query, resource_queries(resource), &options, &fault);
 	if (r == 0) {
 		if (!showing.who && options.given & (QUERY_EXPAND | QUERY_ONLY) &&
 		    visit_who(reply_api(), request, &who)) /* at the root, who is not asked */

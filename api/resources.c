@@ -1,6 +1,7 @@
 #include "api/resources.h"
 
 #include "api/account_service.h"
+#include "api/aggregation.h"
 #include "api/api_priv.h"
 #include "api/limits.h"
 #include "api/log_entry.h"
@@ -12,7 +13,6 @@
 #define READ(fn)     .get = { ACCESS_READ, fn }
 #define OPEN(fn)     .get = { ACCESS_OPEN, fn }
 #define SELF(fn)     .get = { ACCESS_SELF, fn }
-#define SOURCES_PATH "/redfish/v1/AggregationService/AggregationSources"
 
 /* Of two rows that fit a path the first one counts: words before "{…}". */
 static const struct resource resources[] = {
@@ -62,8 +62,15 @@ static const struct resource resources[] = {
 	{ REGISTRIES_PATH "/{Id}", "MessageRegistryFile.v1_1_5", registry_encode, READ(NULL),
 	  .delete = { ACCESS_ADMINISTER, registries_remove } },
 	{ REGISTRIES_PATH "/{Id}/{File}", "MessageRegistry.v1_7_0", READ(registries_get_body) },
-	{ "/redfish/v1/AggregationService", "AggregationService.v1_0_1", aggregation_service_encode,
-	  READ(NULL) },
+	{ AGGREGATION_PATH, "AggregationService.v1_0_1", aggregation_service_encode, READ(NULL) },
+	{ SOURCES_PATH, "AggregationSourceCollection", READ(sources_get),
+	  .post = { ACCESS_ADMINISTER, sources_add }, .queries = QUERY_MEMBERS },
+	{ SOURCES_PATH "/{Id}", "AggregationSource.v1_3_1", source_encode, READ(NULL),
+	  .patch = { ACCESS_ADMINISTER, source_patch },
+	  .delete = { ACCESS_ADMINISTER, source_remove } },
+	{ SOURCES_PATH "/{Id}/Oem/Rfeventd/Activity", READ(source_get_activity) },
+	{ SOURCES_PATH "/{Id}/Actions/Oem/Rfeventd.RotateToken",
+	  .post = { ACCESS_ADMINISTER, source_rotate_token } },
 	{ SOURCES_PATH "/{Id}/Actions/Oem/Rfeventd.FetchRegistries",
 	  .post = { ACCESS_OPERATE, sources_fetch_registries } },
 	{ SOURCES_PATH "/{Id}/Actions/Oem/Rfeventd.ImportLog",
@@ -89,6 +96,12 @@ static const struct resource resources[] = {
 	{ SESSIONS_PATH "/{Id}", "Session.v1_8_0", session_encode, SELF(NULL),
 	  .delete = { ACCESS_SELF, session_remove } },
 };
+
+unsigned resource_queries(const struct resource *resource)
+{
+	return QUERY_COMMON | resource->queries |
+	       (resource->encode ? QUERY_FILTER | QUERY_ORDERBY : 0);
+}
 
 size_t resource_count(void)
 {

@@ -81,6 +81,8 @@ struct resource {
 	size_t max_body_bytes; /* 0: API_MAX_BODY_BYTES */
 };
 
+/* Which queries (enum query_option) it takes; what an encoder shows can be filtered and sorted. */
+unsigned resource_queries(const struct resource *resource);
 size_t resource_count(void);
 const struct resource *resource_at(size_t i);
 /* A slash at the end of `path` does not matter. */

@@ -230,14 +230,6 @@ bool log_service_events_encode(struct api *api, const struct target *target, str
  * ----------------------------------------------------------------
  */
 
-bool aggregation_service_encode(struct api *api, const struct target *target, struct strbuf *out)
-{
-	begin(target, "AggregationService", "Sources of events", out);
-	strbuf_put_text(out, ",\"ServiceEnabled\":true,"
-			     "\"Status\":{\"State\":\"Enabled\",\"Health\":\"OK\"}}");
-	return true;
-}
-
 /* Events leave by the stream; nothing can be subscribed to by Redfish's own means yet. */
 bool event_service_encode(struct api *api, const struct target *target, struct strbuf *out)
 {

@@ -2,12 +2,14 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
 
 #include "api/limits.h"
+#include "api/member_filter.h"
 #include "api/query_options.h"
 #include "base/mem.h"
 
@@ -173,6 +175,85 @@ static json_t *take_only(const struct shape *shape, json_t *body)
 	return found ? found : json_incref(body);
 }
 
+/* --- $filter, $orderby ---------------------------------------------------------------------------
+ */
+
+static int refuse_value(struct query_fault *fault, const char *parameter, struct str value)
+{
+	const struct err err = fault->err;
+
+	*fault = (struct query_fault){ .status = 400,
+				       .key = "QueryParameterValueFormatError",
+				       .err = err };
+	snprintf(fault->parameter, sizeof(fault->parameter), "%s", parameter);
+	snprintf(fault->value, sizeof(fault->value), "%.*s",
+		 STR_ARG(str_cut(value, sizeof(fault->value) - 1)));
+	return -EINVAL;
+}
+
+/* A member as its link, and as what is behind it. */
+struct known {
+	json_t *link, *body;
+	size_t i;
+	const struct member_order *order;
+};
+
+static int compare_known(const void *a, const void *b)
+{
+	const struct known *left = a, *right = b;
+	int r = member_order_compare(left->order, left->body, right->body);
+
+	return r != 0 ? r : left->i < right->i ? -1 : left->i > right->i;
+}
+
+/* The members that pass `filter` (NULL: all), in their order. */
+static void choose(const struct shape *shape, json_t *body, const struct member_filter *filter,
+		   const struct member_order *order)
+{
+	json_t *members = json_object_get(body, "Members"), *member, *chosen = json_array();
+	struct known *known = xcalloc(json_array_size(members) + 1, sizeof(*known));
+	size_t i, n = 0;
+
+	json_array_foreach(members, i, member)
+	{
+		json_t *whole = is_link(member) ? follow(shape, member) : NULL;
+
+		known[n] = (struct known){ member, whole ? whole : json_incref(member), i, order };
+		if (!filter || member_filter_passes(filter, known[n].body))
+			n++;
+		else
+			json_decref(known[n].body);
+	}
+	if (order->n > 0)
+		qsort(known, n, sizeof(*known), compare_known);
+	for (i = 0; i < n; i++) {
+		json_array_append(chosen, known[i].link);
+		json_decref(known[i].body);
+	}
+	json_object_set_new(body, "Members@odata.count", json_integer((json_int_t)n));
+	json_object_set_new(body, "Members", chosen);
+	free(known);
+}
+
+static int filter_members(const struct shape *shape, unsigned todo, json_t *body,
+			  struct query_fault *fault)
+{
+	struct str filter_text = strbuf_str(&shape->options->filter);
+	struct str order_text = strbuf_str(&shape->options->orderby);
+	struct member_filter *filter = NULL;
+	struct member_order order = { .n = 0 };
+
+	if (todo & QUERY_FILTER && member_filter_parse(filter_text, &filter, &fault->err) < 0)
+		return refuse_value(fault, "$filter", filter_text);
+	if (todo & QUERY_ORDERBY && member_order_parse(order_text, &order, &fault->err) < 0) {
+		member_filter_free(filter);
+		return refuse_value(fault, "$orderby", order_text);
+	}
+	choose(shape, body, filter, &order);
+	member_filter_free(filter);
+	return 0;
+}
+
 /* --- $top, $skip ---------------------------------------------------------------------------------
  */
 
@@ -241,10 +322,14 @@ int shape_body(const struct shape *shape, struct str body, struct strbuf *out,
 	int r = 0;
 
 	if (!json_is_object(json) ||
-	    (todo & (QUERY_TOP | QUERY_SKIP | QUERY_ONLY) && !json_object_get(json, "Members"))) {
+	    (todo & (QUERY_MEMBERS | QUERY_ONLY) && !json_object_get(json, "Members"))) {
 		r = refuse(fault);
 		goto out;
 	}
+	if (todo & (QUERY_FILTER | QUERY_ORDERBY))
+		r = filter_members(shape, todo, json, fault);
+	if (r < 0)
+		goto out;
 	shown = apply(shape, todo, json);
 	text = json_dumps(shown, JSON_COMPACT);
 	strbuf_put_text(out, text);

@@ -1,4 +1,5 @@
-/* Shape: an answer's body cut and widened as the query asks: $select $expand $top $skip `only`.
+/* Shape: an answer's body cut and widened as the query asks: $select $expand $filter $orderby $top
+ * $skip `only`.
  *
  * DSP0266, "Query parameters". JSON text in, JSON text out; members come through a function.
  * Pure; thread: any.

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "api/aggregation.h"
 #include "api/api_priv.h"
 #include "api/limits.h"
 #include "api/reply.h"
@@ -14,7 +15,6 @@
 #include "event/decode.h"
 #include "event/source_set.h"
 
-#define NAME_MAX_BYTES   1024
 #define ANSWER_MAX_BYTES 1024
 
 struct importing {
@@ -165,16 +165,11 @@ static void import(struct api *api, struct http_request *request, const struct s
 
 void sources_import_log(struct api *api, const struct target *target)
 {
-	const struct source *source = NULL;
-	struct strbuf name;
+	const struct source *source = sources_of_target(api, target);
 
-	strbuf_init(&name, NAME_MAX_BYTES);
-	if (http_percent_decode(target->ids[0], &name))
-		source = sources_find(api->sources, strbuf_str(&name));
 	if (source)
 		import(api, target->request, source);
 	else
 		reply_error(target->request, 404, "ResourceNotFound",
 			    .args = { STR("AggregationSource"), target->ids[0] });
-	strbuf_fini(&name);
 }

@@ -39,6 +39,8 @@ extern const struct cli_verb login_verb, logout_verb, account_list_verb, account
 	account_passwd_verb, account_role_verb, account_enable_verb, account_disable_verb,
 	account_unlock_verb, account_remove_verb, token_list_verb, token_add_verb,
 	token_remove_verb;
+extern const struct cli_verb source_list_verb, source_add_verb, source_show_verb,
+	source_remove_verb;
 
 /* "rfevent: …" on standard error; returns `status`. */
 int cli_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));

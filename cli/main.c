@@ -23,7 +23,8 @@ static const struct cli_verb *const verbs[] = {
 	&account_add_verb,  &account_passwd_verb,  &account_role_verb,
 	&account_enable_verb, &account_disable_verb, &account_unlock_verb,
 	&account_remove_verb, &token_list_verb,    &token_add_verb,
-	&token_remove_verb,
+	&token_remove_verb, &source_list_verb,    &source_add_verb,
+	&source_show_verb,  &source_remove_verb,
 };
 
 static const char usage[] =

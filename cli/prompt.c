@@ -40,7 +40,7 @@ char *prompt_password(const char *file, const char *words, bool twice)
 	FILE *terminal;
 
 	if (file)
-		return endpoint_secret(file, "password file");
+		return endpoint_secret(strcmp(file, "-") == 0 ? "/dev/stdin" : file, "password file");
 	terminal = fopen("/dev/tty", "r+");
 	if (!terminal) {
 		cli_fail(CLI_REFUSED, "there is no terminal to ask for the password: give --password-file");

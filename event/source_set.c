@@ -32,7 +32,7 @@ struct index {
 struct source_set {
 	atomic_int refs;
 	struct source *sources;
-	size_t n;
+	size_t n, n_live;
 	char *texts; /* what the strs of `sources` borrow from */
 	struct index by_token, by_certificate, by_address, by_id;
 	struct str enrolment_token;
@@ -116,7 +116,7 @@ static size_t texts_bytes(const struct source *sources, size_t n, struct str enr
 		const struct source *s = &sources[i];
 
 		sum += s->name.len + s->address.len + s->token.len + s->certificate.len +
-		       s->site.len + s->rack.len + s->owner.len;
+		       s->site.len + s->rack.len + s->owner.len + s->details.len;
 	}
 	return sum;
 }
@@ -161,6 +161,7 @@ static void keep_source(struct source *out, const struct source *source, char **
 	out->site = keep(at, source->site);
 	out->rack = keep(at, source->rack);
 	out->owner = keep(at, source->owner);
+	out->details = keep(at, source->details);
 }
 
 static void index_sources(struct source_set *set)
@@ -178,6 +179,7 @@ static void index_sources(struct source_set *set)
 	for (size_t i = 0; i < set->n; i++) {
 		const struct source *source = &set->sources[i];
 
+		set->n_live += source->state != SOURCE_REMOVED;
 		if (source->state != SOURCE_REMOVED && source->address.len > 0)
 			index_put(set, &set->by_address, i, source->state == SOURCE_ENROLLED);
 	}
@@ -239,6 +241,11 @@ void source_set_slot_unref(void *set)
 size_t source_set_count(const struct source_set *set)
 {
 	return set->n;
+}
+
+size_t source_set_count_live(const struct source_set *set)
+{
+	return set->n_live;
 }
 
 const struct source *source_set_at(const struct source_set *set, size_t i)
@@ -305,4 +312,18 @@ struct uuid source_enrolled_id(struct str enrolment_token, struct str address)
 	lower(lowered, enrolment_token);
 	enrolment_token.p = lowered;
 	return uuid_digest(enrolment_token, address);
+}
+
+bool source_is_own(const struct source *source)
+{
+	return str_eq(source->address, STR(SOURCE_OWN_NAME));
+}
+
+bool source_is_same(const struct source *a, const struct source *b)
+{
+	return str_eq(a->name, b->name) && str_eq(a->address, b->address) &&
+	       str_eq(a->token, b->token) && str_eq(a->certificate, b->certificate) &&
+	       str_eq(a->site, b->site) && str_eq(a->rack, b->rack) && str_eq(a->owner, b->owner) &&
+	       str_eq(a->details, b->details) && a->state == b->state &&
+	       a->reply_status == b->reply_status && a->is_declared == b->is_declared;
 }

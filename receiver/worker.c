@@ -152,7 +152,7 @@ static void identify_by_address(struct worker *worker, struct str peer, struct s
 		sender->reply_status = source->reply_status;
 		return;
 	}
-	if (source_set_count(set) >= worker->receiver->config.max_sources) {
+	if (source_set_count_live(set) >= worker->receiver->config.max_sources) {
 		refuse(sender, 503, "max_sources",
 		       "The receiver holds as many sources as receiver.max_sources allows: remove "
 		       "some or raise it.");

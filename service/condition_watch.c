@@ -144,7 +144,7 @@ static void look_at_sources(struct condition_watch *watch, int64_t now_us)
 		return;
 	set = slot_get(watch->config.sources);
 	/* Our own is one of the set, and not counted. */
-	if (source_set_count(set) <= watch->config.max_sources)
+	if (source_set_count_live(set) <= watch->config.max_sources)
 		conditions_clear(conditions, CONDITION_SOURCES_FULL, STR(""));
 	source_set_unref(set);
 }

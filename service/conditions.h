@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "base/uuid.h"
 #include "event/delivery.h"
+#include "event/source_set.h"
 #include "service/condition_set.h"
 
 struct conditions;
@@ -33,7 +34,7 @@ struct conditions_door {
 	void *prepare_ctx;
 };
 
-#define CONDITIONS_SOURCE_NAME "rfeventd"
+#define CONDITIONS_SOURCE_NAME SOURCE_OWN_NAME
 
 /* The id of the source of a node's own events: the same over restarts. */
 struct uuid condition_source_id(struct uuid node);

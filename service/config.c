@@ -301,6 +301,7 @@ int config_load(const char *path, const char *const *sets, size_t n_sets, struct
 		long n = sysconf(_SC_NPROCESSORS_ONLN);
 		config.receiver_workers = n > 0 ? n : 1;
 	}
+	config.path = path;
 	*out = config;
 	return 0;
 }

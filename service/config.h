@@ -28,6 +28,7 @@ struct config_listener { /* a TLS address with a policy of its own */
 };
 
 struct config {
+	const char *path; /* of the file; NULL: there is none. The caller's of config_load() */
 	char *state_dir;
 	int log_level, log_format;
 

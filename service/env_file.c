@@ -47,6 +47,16 @@ static bool public_url(const struct config *config, struct strbuf *out)
 	return true;
 }
 
+char *env_public_url(const struct config *config)
+{
+	struct strbuf url;
+
+	strbuf_init(&url, PATH_MAX);
+	if (!public_url(config, &url) || url.failed)
+		strbuf_fini(&url);
+	return url.p;
+}
+
 int env_file_write(const struct config *config, struct err *err)
 {
 	char dir[PATH_MAX];

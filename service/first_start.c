@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/seal.h"
 #include "base/secrets.h"
 #include "storage/db.h"
 #include "storage/migrate.h"
@@ -48,6 +49,20 @@ int secret_file(const char *path, char **out, struct err *err)
 	free(line);
 	secrets_wipe(secret, sizeof(secret));
 	return r;
+}
+
+int key_read(const char *path, struct seal_key *out, struct err *err)
+{
+	char *content = NULL;
+	size_t n = 0;
+	int r = file_read(path, SECRET_FILE_MAX_BYTES, &content, &n, err);
+
+	if (r < 0)
+		return err_prefix(err, r, "secrets.key_file");
+	seal_key_make(str_trim((struct str){ content, n }), out);
+	secrets_wipe(content, n);
+	free(content);
+	return 0;
 }
 
 int key_fingerprint(const char *path, char **out, struct err *err)

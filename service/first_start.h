@@ -24,6 +24,9 @@ int first_start(const struct first_start *first, char **token, struct err *err);
 
 /* The first line of `path`, or a fresh secret written to it, mode 0600. *out is new. */
 int secret_file(const char *path, char **out, struct err *err);
+struct seal_key;
+/* The key that secrets in the database are sealed with, from `path`. */
+int key_read(const char *path, struct seal_key *out, struct err *err);
 /* What may be told of the key in `path`: a digest, in hex. *out is new. */
 int key_fingerprint(const char *path, char **out, struct err *err);
 /* The first replica with a key says which one it is; -EKEYREJECTED with words when ours (NULL: we

@@ -17,6 +17,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/seal.h"
 #include "base/secrets.h"
 #include "base/slot.h"
 #include "event/source_set.h"
@@ -43,6 +44,8 @@ struct keeper {
 	char *path; /* of the snapshot */
 	char *password_path, *token_path;
 	char *key_fingerprint; /* NULL: no key */
+	struct seal_key seal_key;
+	bool has_seal_key;
 	bool token_is_said; /* by a person: the configuration, or a file that was changed */
 	bool current;	    /* nothing is in the database that we do not know */
 	struct snapshot snapshot; /* its sources array is ours: see `sources` */
@@ -55,6 +58,8 @@ struct keeper {
 	struct loop_timer flush, save_log;
 	void (*on_save)(void *ctx);
 	void *on_save_ctx;
+	void (*on_publish)(void *ctx);
+	void *on_publish_ctx;
 	int64_t flushed_at_us, last_flush_us; /* when, and how long it took */
 	bool dirty;	       /* the set changed since it was published */
 
@@ -89,12 +94,7 @@ static bool put(struct keeper *keeper, const struct source *source)
 	struct source *old = find(keeper, source->id), copy = *source;
 	char text[UUID_TEXT_BYTES];
 
-	if (old && str_eq(old->name, source->name) && str_eq(old->address, source->address) &&
-	    str_eq(old->token, source->token) &&
-	    str_eq(old->certificate, source->certificate) && str_eq(old->site, source->site) &&
-	    str_eq(old->rack, source->rack) && str_eq(old->owner, source->owner) &&
-	    old->state == source->state && old->reply_status == source->reply_status &&
-	    old->is_declared == source->is_declared)
+	if (old && source_is_same(old, source))
 		return false;
 	copy.name = own(keeper, copy.name);
 	copy.address = own(keeper, copy.address);
@@ -103,8 +103,10 @@ static bool put(struct keeper *keeper, const struct source *source)
 	copy.site = own(keeper, copy.site);
 	copy.rack = own(keeper, copy.rack);
 	copy.owner = own(keeper, copy.owner);
+	copy.details = own(keeper, copy.details);
 	if (old) {
-		copy.created_us = old->created_us;
+		if (old->state != SOURCE_REMOVED)
+			copy.created_us = old->created_us;
 		*old = copy;
 		return true;
 	}
@@ -165,12 +167,14 @@ static void publish(struct keeper *keeper)
 	slot_put(keeper->slot, source_set_new(keeper->sources, keeper->n_sources,
 					      keeper->snapshot.enrolment_token, keeper->current));
 	for (size_t i = 0; i < keeper->n_sources; i++) { /* but the services themselves */
-		if (!str_eq(keeper->sources[i].address, STR(CONDITIONS_SOURCE_NAME)))
+		if (!source_is_own(&keeper->sources[i]))
 			n_of[keeper->sources[i].state]++;
 	}
 	metric_set(METRIC_SOURCES, "enrolled", (double)n_of[SOURCE_ENROLLED]);
 	metric_set(METRIC_SOURCES, "configured", (double)n_of[SOURCE_CONFIGURED]);
 	keeper->dirty = false;
+	if (keeper->on_publish)
+		keeper->on_publish(keeper->on_publish_ctx);
 }
 
 static int save(struct keeper *keeper, struct err *err)
@@ -352,6 +356,27 @@ int keeper_admin_hash_or_new(void *ctx, char **hash_out, struct err *err)
 	return r;
 }
 
+static int load_seal_key(struct keeper *keeper, const struct config *config, struct err *err)
+{
+	char *path = NULL, *made = NULL;
+	int r = 0;
+
+	if (config->secrets_key_file) {
+		path = xstrdup(config->secrets_key_file);
+	} else if (!config->storage_url) {
+		path = xasprintf("%s/secrets-key", config->state_dir);
+		r = secret_file(path, &made, err);
+	}
+	if (r == 0 && path)
+		r = key_read(path, &keeper->seal_key, err);
+	keeper->has_seal_key = r == 0 && path;
+	if (made)
+		secrets_wipe(made, strlen(made));
+	free(made);
+	free(path);
+	return r;
+}
+
 static int load(struct keeper *keeper, const struct config *config, struct err *err)
 {
 	bool is_first = false;
@@ -359,6 +384,8 @@ static int load(struct keeper *keeper, const struct config *config, struct err *
 
 	if (config->secrets_key_file)
 		r = key_fingerprint(config->secrets_key_file, &keeper->key_fingerprint, err);
+	if (r == 0)
+		r = load_seal_key(keeper, config, err);
 	if (r == 0)
 		r = load_secrets(keeper, config, &is_first, err);
 	if (r < 0)
@@ -438,12 +465,24 @@ void keeper_close(struct keeper *keeper)
 	free(keeper->password_path);
 	free(keeper->token_path);
 	free(keeper->key_fingerprint);
+	secrets_wipe(&keeper->seal_key, sizeof(keeper->seal_key));
 	free(keeper);
 }
 
 struct slot *keeper_sources(struct keeper *keeper)
 {
 	return keeper->slot;
+}
+
+const struct seal_key *keeper_seal_key(const struct keeper *keeper)
+{
+	return keeper->has_seal_key ? &keeper->seal_key : NULL;
+}
+
+void keeper_on_publish(struct keeper *keeper, void (*fn)(void *ctx), void *ctx)
+{
+	keeper->on_publish = fn;
+	keeper->on_publish_ctx = ctx;
 }
 
 struct str keeper_admin_hash(const struct keeper *keeper)
@@ -496,10 +535,12 @@ static void on_enrolled(struct mailbox_item *first, void *ctx)
 
 	while (first) {
 		struct enrolment *enrolment = CONTAINER_OF(first, struct enrolment, item);
+		const struct source *known = find(keeper, enrolment->source.id);
 
 		first = first->next;
-		/* Told several times until the new set is out: the first counts. */
-		if (!find(keeper, enrolment->source.id)) {
+		/* Told several times until the new set is out: the first counts. One that was removed and
+		 * sends again is a new one. */
+		if (!known || known->state == SOURCE_REMOVED) {
 			put(keeper, &enrolment->source);
 			log_info("service", "source enrolled",
 				 LOG_S("address", enrolment->source.address));

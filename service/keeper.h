@@ -19,6 +19,7 @@ struct err;
 struct keeper;
 struct loop;
 struct query_pool;
+struct seal_key;
 struct slot;
 struct source;
 
@@ -28,6 +29,11 @@ int keeper_open(const struct config *config, struct loop *loop, struct keeper **
 		struct err *err);
 void keeper_close(struct keeper *keeper); /* writes what changed; NULL is allowed */
 struct slot *keeper_sources(struct keeper *keeper); /* of struct source_set */
+/* What secrets in the database are sealed with: secrets.key_file, or with a private database a key made
+ * in state_dir. NULL: there is none, for replicas could not read what is sealed with it. */
+const struct seal_key *keeper_seal_key(const struct keeper *keeper);
+/* `fn` is called after each new source set; NULL: nobody is. */
+void keeper_on_publish(struct keeper *keeper, void (*fn)(void *ctx), void *ctx);
 /* Of the administrator this node made, for the first account; empty when it made none. */
 struct str keeper_admin_hash(const struct keeper *keeper);
 /* The same, made now (with its file admin-password) when there is none: account_hash_fn. Any thread. */

@@ -26,7 +26,9 @@
 #include "service/conditions.h"
 #include "service/config.h"
 #include "service/doors.h"
+#include "service/env_file.h"
 #include "service/keeper.h"
+#include "service/reach.h"
 #include "service/registry_loader.h"
 #include "service/shared_watch.h"
 #include "storage/journal.h"
@@ -60,12 +62,13 @@ struct pipeline {
 	struct conditions *conditions;
 	struct condition_watch *condition_watch;
 	struct doors doors;
-	char *journal_dir, *data_dir, *url, *node, *default_language;
+	char *journal_dir, *data_dir, *url, *node, *default_language, *public_url, *sources_file;
 	struct private_pg *private_pg;
 	struct shared_watch *shared_watch;
 	struct registry_loader *registries;
 	struct registry_watch *registry_watch;
 	struct registry_fetcher *registry_fetcher;
+	struct reach *reach;
 	struct journal *journal;
 	struct feed *feed;
 	struct loader *loader;
@@ -323,29 +326,6 @@ static int start_database(struct pipeline *pipeline, const struct config *config
 	return r;
 }
 
-/* Sources of the configuration that say how they are reached. */
-static void configure_fetcher(struct pipeline *pipeline, const struct config *config)
-{
-	const struct config_source *sources = config->sources.items;
-	struct source_access *list = xcalloc(config->sources.n, sizeof(*list));
-	size_t n = 0;
-
-	for (size_t i = 0; i < config->sources.n; i++) {
-		const struct config_source *source = &sources[i];
-
-		if (source->url)
-			list[n++] = (struct source_access){ keeper_configured_id(source->name),
-							    source->name,
-							    source->url,
-							    source->user_name,
-							    source->password,
-							    source->ca,
-							    source->insecure };
-	}
-	registry_fetcher_configure(pipeline->registry_fetcher, list, n);
-	free(list);
-}
-
 static int start_registries(struct pipeline *pipeline, const struct config *config, struct err *err)
 {
 	const char *url = config->storage_direct_url ? config->storage_direct_url : pipeline->url;
@@ -360,7 +340,7 @@ static int start_registries(struct pipeline *pipeline, const struct config *conf
 	if (r == 0)
 		r = registry_fetcher_start(pipeline->url, &pipeline->registry_fetcher, err);
 	if (r == 0)
-		configure_fetcher(pipeline, config);
+		pipeline->reach = reach_new(pipeline->keeper, pipeline->registry_fetcher, config);
 	return r;
 }
 
@@ -516,6 +496,10 @@ static int start_api(struct pipeline *pipeline, const struct config *config, str
 		.metrics_public = config->api_metrics_public,
 		.accounts = pipeline->accounts,
 		.sources = keeper_sources(pipeline->keeper),
+		.max_sources = (size_t)config->receiver_max_sources,
+		.sources_file = pipeline->sources_file,
+		.seal_key = keeper_seal_key(pipeline->keeper),
+		.public_url = pipeline->public_url,
 		.registries = registry_loader_slot(pipeline->registries),
 		.catalogs = registry_loader_catalogs(pipeline->registries),
 		.default_language = pipeline->default_language,
@@ -571,6 +555,11 @@ int pipeline_start(const struct config *config, struct loop *loop, struct pipeli
 		xstrdup(config->default_language ? config->default_language : "en");
 	pipeline->default_words = default_words_new();
 	pipeline->journal_dir = xasprintf("%s/journal", config->state_dir);
+	pipeline->public_url = env_public_url(config);
+	pipeline->sources_file = xasprintf(
+		"The source is declared in the configuration (%s): change its entry of sources there, "
+		"and send SIGHUP.",
+		config->path ? config->path : "given by --set");
 	r = doors_open(config, &pipeline->doors, err);
 	if (r == 0)
 		r = start_state(pipeline, config, loop, err);
@@ -622,7 +611,7 @@ void pipeline_reload(struct pipeline *pipeline, const struct config *config)
 	}
 	condition_watch_reconfigure(pipeline->condition_watch, config);
 	registry_loader_reload(pipeline->registries, config);
-	configure_fetcher(pipeline, config);
+	reach_reconfigure(pipeline->reach, config);
 }
 
 void pipeline_reload_refused(struct pipeline *pipeline, const char *words)
@@ -663,6 +652,7 @@ void pipeline_stop(struct pipeline *pipeline)
 	feed_stop(pipeline->feed);
 	query_pool_stop(pipeline->pool);
 	query_pool_stop(pipeline->writes);
+	reach_free(pipeline->reach);
 	registry_fetcher_stop(pipeline->registry_fetcher);
 	registry_watch_stop(pipeline->registry_watch);
 	registry_loader_stop(pipeline->registries);
@@ -675,6 +665,8 @@ void pipeline_stop(struct pipeline *pipeline)
 	doors_fini(&pipeline->doors);
 	default_words_free(pipeline->default_words);
 	free(pipeline->journal_dir);
+	free(pipeline->public_url);
+	free(pipeline->sources_file);
 	free(pipeline->data_dir);
 	free(pipeline->url);
 	free(pipeline->node);

@@ -232,6 +232,7 @@ static void on_source(void *ctx, const struct source *row)
 	source->site = row->site.p ? arena_copy(news->arena, row->site) : row->site;
 	source->rack = row->rack.p ? arena_copy(news->arena, row->rack) : row->rack;
 	source->owner = row->owner.p ? arena_copy(news->arena, row->owner) : row->owner;
+	source->details = row->details.p ? arena_copy(news->arena, row->details) : row->details;
 }
 
 /* Say ours or learn theirs; *news_text is new when it is another one than *ours. */

@@ -341,8 +341,15 @@ static const char version_7[] =
 	"  WHERE message_id IS NOT NULL;"
 	"CREATE INDEX event_origin ON event (origin COLLATE \"C\", seq) WHERE origin IS NOT NULL;";
 
+/* Version 8.
+ *
+ * source.details: what operators said of a source besides (subscribe/source_details.h); secrets in
+ * it are sealed.
+ */
+static const char version_8[] = "ALTER TABLE source ADD COLUMN details text;";
+
 const char *const migrations[] = {
 	version_1, version_2, version_3, version_4, version_5, version_6,
-	version_7,
+	version_7, version_8,
 };
 const size_t n_migrations = ARRAY_LEN(migrations);

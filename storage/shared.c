@@ -79,7 +79,7 @@ int fact_set(struct db *db, const char *name, struct str value, struct uuid node
 
 static const char read_sql[] =
 	"SELECT id, name, address, token, certificate, site, rack, owner, state, reply_status,"
-	" created FROM source WHERE id > $1::uuid AND ($2::bigint = 0 OR changed >="
+	" created, details FROM source WHERE id > $1::uuid AND ($2::bigint = 0 OR changed >="
 	" timestamptz 'epoch' + $2::bigint * interval '1 microsecond') ORDER BY id LIMIT " PAGE;
 
 static struct source row_source(const struct db_result *rows, size_t i)
@@ -94,7 +94,8 @@ static struct source row_source(const struct db_result *rows, size_t i)
 				.owner = db_str(rows, i, 7),
 				.state = (enum source_state)db_int(rows, i, 8),
 				.reply_status = (int)db_int(rows, i, 9),
-				.created_us = db_time_us(rows, i, 10) };
+				.created_us = db_time_us(rows, i, 10),
+				.details = db_str(rows, i, 11) };
 }
 
 static int ask_time(struct db *db, int64_t *out, struct err *err)

@@ -8,7 +8,7 @@
  *	admin-hash <text>
  *	gone <seq>	when there is one
  *	source <uuid> <state> <reply status> <created_us> <name> <address> <token> <site> <rack>
- *	 <owner> [<certificate>]
+ *	 <owner> [<certificate> [<details>]]
  *	…
  *	end <number of sources> <CRC32C of everything before it, 8 hex digits>
  *
@@ -94,8 +94,10 @@ static void put_source(struct strbuf *out, const struct source *source)
 	put_text(out, source->site);
 	put_text(out, source->rack);
 	put_text(out, source->owner);
-	if (source->certificate.p)
+	if (source->certificate.p || source->details.p)
 		put_text(out, source->certificate);
+	if (source->details.p)
+		put_text(out, source->details);
 	strbuf_put_char(out, '\n');
 }
 
@@ -257,6 +259,8 @@ static void take_source(struct scan *scan, struct source *source)
 	source->owner = take_text(scan);
 	if (scan->at < scan->end && *scan->at == ' ')
 		source->certificate = take_text(scan);
+	if (scan->at < scan->end && *scan->at == ' ')
+		source->details = take_text(scan);
 	take(scan, STR("\n"));
 }
 

@@ -21,6 +21,7 @@ enum {
 	SITES,
 	RACKS,
 	OWNERS,
+	DETAILS,
 	STATES,
 	STATUSES,
 	CREATED,
@@ -63,6 +64,7 @@ static void columns_put(struct columns *c, const struct source *source)
 	array_text_put(&c->arrays[SITES], source->site);
 	array_text_put(&c->arrays[RACKS], source->rack);
 	array_text_put(&c->arrays[OWNERS], source->owner);
+	array_text_put(&c->arrays[DETAILS], source->details);
 	array_text_put_i64(&c->arrays[STATES], source->state);
 	array_text_put_i64(&c->arrays[STATUSES], source->reply_status);
 	array_text_put_i64(&c->arrays[CREATED], source->created_us);
@@ -72,22 +74,28 @@ static void columns_put(struct columns *c, const struct source *source)
 /* By id, so that replicas that write the same ones wait for each other and not in a ring. */
 #define INSERT                                                                                     \
 	"INSERT INTO source AS s (id, name, address, token, certificate, site, rack, owner,"       \
-	" state, reply_status, created) SELECT id, name, address, token, certificate, site, rack," \
-	" owner, state, reply_status, timestamptz 'epoch' + created * interval '1 microsecond'"    \
+	" details, state, reply_status, created) SELECT id, name, address, token, certificate,"    \
+	" site, rack, owner, details, state, reply_status,"                                        \
+	" timestamptz 'epoch' + created * interval '1 microsecond'"                                \
 	" FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],"     \
-	" $7::text[], $8::text[], $9::smallint[], $10::int[], $11::bigint[]) AS t (id, name,"      \
-	" address, token, certificate, site, rack, owner, state, reply_status, created)"           \
-	" ORDER BY id ON CONFLICT (id) DO "
+	" $7::text[], $8::text[], $9::text[], $10::smallint[], $11::int[], $12::bigint[])"         \
+	" AS t (id, name, address, token, certificate, site, rack, owner, details, state,"         \
+	" reply_status, created) ORDER BY id ON CONFLICT (id) DO "
 
+#define NAMES_OF_FACTS                                                                             \
+	"name, address, token, certificate, site, rack, owner, details, state, reply_status"
 #define FACTS(row)                                                                                 \
 	row ".name, " row ".address, " row ".token, " row ".certificate, " row ".site, " row       \
-	    ".rack, " row ".owner, " row ".state, " row ".reply_status"
+	    ".rack, " row ".owner, " row ".details, " row ".state, " row ".reply_status"
+#define OVERWRITE                                                                                  \
+	"UPDATE SET (" NAMES_OF_FACTS ", changed) = (" FACTS("excluded") ", now()) WHERE "
 
-static const char insert_sql[] = INSERT "NOTHING";
-static const char write_sql[] = INSERT
-	"UPDATE SET (name, address, token, certificate, site, rack, owner, state, reply_status,"
-	" changed) = (" FACTS("excluded") ", now())"
-	" WHERE (" FACTS("s") ") IS DISTINCT FROM (" FACTS("excluded") ")";
+/* A source that enrols after it was removed is there again; who only has not heard of the removal
+ * knows it from before. */
+static const char insert_sql[] = INSERT OVERWRITE
+	"s.state = 2 AND excluded.state = 0 AND excluded.created > s.changed";
+static const char write_sql[] = INSERT OVERWRITE
+	"(" FACTS("s") ") IS DISTINCT FROM (" FACTS("excluded") ")";
 
 static int columns_send(struct columns *c, struct db *db, const char *sql, struct err *err)
 {
@@ -106,15 +114,6 @@ static int columns_send(struct columns *c, struct db *db, const char *sql, struc
 		r = db_query(db, sql, params, ARRAY_LEN(params), NULL, err);
 	columns_begin(c);
 	return r;
-}
-
-static bool is_same(const struct source *a, const struct source *b)
-{
-	return str_eq(a->name, b->name) && str_eq(a->address, b->address) &&
-	       str_eq(a->token, b->token) && str_eq(a->certificate, b->certificate) &&
-	       str_eq(a->site, b->site) && str_eq(a->rack, b->rack) && str_eq(a->owner, b->owner) &&
-	       a->state == b->state && a->reply_status == b->reply_status &&
-	       a->is_declared == b->is_declared;
 }
 
 /* What the configuration declares is written over the row; of the rest the row may know more. */
@@ -142,7 +141,7 @@ int sources_write(struct db *db, const struct source_set *set, const struct sour
 		const struct source *old = before ? source_set_by_id(before, source->id) : NULL;
 
 		id_set_add(known, source->id);
-		if (!old || !is_same(old, source))
+		if (!old || !source_is_same(old, source))
 			r = put_and_send(columns, db, source, err);
 	}
 	if (r == 0)

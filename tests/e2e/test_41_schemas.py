@@ -93,6 +93,10 @@ def filled(shared_service):
     service.made_session = made.json()
     made = service.ask("POST", "/redfish/v1/AccountService/Oem/Rfeventd/Tokens", json={"Name": "walk"})
     assert made.status_code == 201
+    source = {"HostName": "10.1.2.3", "UserName": "root", "Password": "walked past",
+              "Oem": {"Rfeventd": {"Tags": {"room": "1"}}}}
+    made = service.ask("POST", "/redfish/v1/AggregationService/AggregationSources", json=source)
+    assert made.status_code == 201
     return service
 
 
@@ -110,10 +114,11 @@ def test_every_resource_is_valid(filled, schemas):
     assert not faults, "\n".join(faults)
     assert {"ServiceRoot", "Manager", "LogService", "LogEntry", "LogEntryCollection", "Session",
             "SessionCollection", "MessageRegistryFile", "EventService", "AccountService", "ManagerAccount",
-            "ManagerAccountCollection", "Role", "RoleCollection", "RfeventdToken"} <= kinds
+            "ManagerAccountCollection", "Role", "RoleCollection", "RfeventdToken", "AggregationSource", "RfeventdSourceActivity"} <= kinds
     # Schemas that are not among those here: said, so that nobody takes them for tested.
     print("without a schema here:", sorted(unknown))
-    assert {kind.split(".")[0] for kind in unknown if not kind.startswith("Rfeventd")} <= {"AggregationService"}
+    assert {kind.split(".")[0] for kind in unknown if not kind.startswith("Rfeventd")} <= {
+        "AggregationService", "AggregationSource", "AggregationSourceCollection"}
 
 
 def test_what_is_selected_and_expanded_is_still_valid(filled, schemas):

@@ -42,6 +42,7 @@ static struct source odd_source(void)
 				.site = STR(""),
 				.rack = STR("-"),
 				.owner = STR("%"),
+				.details = STR("{ \"url\":\"https://x\"}"),
 				.state = SOURCE_CONFIGURED,
 				.reply_status = 204,
 				.created_us = -5 };
@@ -83,6 +84,7 @@ static void test_there_and_back(void **state)
 	assert_same(loaded.sources[0].site, source.site);
 	assert_same(loaded.sources[0].rack, source.rack);
 	assert_same(loaded.sources[0].owner, source.owner);
+	assert_same(loaded.sources[0].details, source.details);
 	assert_int_equal(loaded.sources[0].state, SOURCE_CONFIGURED);
 	assert_int_equal(loaded.sources[0].reply_status, 204);
 	assert_int_equal(loaded.sources[0].created_us, -5);
