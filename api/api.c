@@ -61,6 +61,8 @@ static int open_server(struct api *api, struct err *err)
 	if (r < 0)
 		return r;
 	r = mailbox_attach(api->answers, api->loop, on_answers, api);
+	if (r == 0)
+		r = mailbox_attach(api->intakes, api->loop, event_service_on_intakes, api);
 	if (r < 0)
 		return err_set(err, r, "api: cannot watch the answers' mailbox");
 	loop_on_turn_end(api->loop, on_turn_end, api);
@@ -83,6 +85,7 @@ int api_start(const struct api_config *config, struct api **out, struct err *err
 	api->auth.accounts = config->accounts;
 	api->words = words_new(config->registries, config->catalogs, config->default_language);
 	api->answers = mailbox_new(SIZE_MAX); /* bounded by the pool's QUERY_MAX_JOBS */
+	api->intakes = mailbox_new(SIZE_MAX); /* bounded by the journal thread's queue */
 	slot_refresh(config->sources, &api->sources, &api->sources_version);
 	websocket = (struct websocket_config){ .feed = config->feed,
 					       .sources = config->sources,
@@ -130,9 +133,12 @@ static void api_free(struct api *api)
 {
 	websocket_stop(api->websocket);
 	http_server_free(api->server);
-	if (api->loop)
+	if (api->loop) {
 		mailbox_detach(api->answers);
+		mailbox_detach(api->intakes);
+	}
 	mailbox_free(api->answers);
+	mailbox_free(api->intakes);
 	loop_free(api->loop);
 	http_shared_free(api->shared);
 	words_free(api->words);

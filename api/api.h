@@ -18,6 +18,7 @@ struct accounts;
 struct api;
 struct err;
 struct feed;
+struct forwarder;
 struct query_pool;
 struct registry_fetcher;
 struct slot;
@@ -38,6 +39,12 @@ struct api_config {
 	struct registry_fetcher *fetcher;
 	const char *data_dir;   /* of the private PostgreSQL; NULL: an external one */
 	int64_t keep_events_us; /* storage.retention.events, to be told */
+	struct forwarder *forwarder; /* of subscriptions */
+	bool allow_http;             /* their Destinations */
+	deliver_fn *deliver;         /* test events: into the journal, as all others */
+	void *deliver_ctx;
+	prepare_fn *prepare_new; /* for them; its ctx is prepare_ctx */
+	struct uuid own_source;
 	prepare_fn *prepare;    /* decode and resolve, for what is tried again */
 	void *prepare_ctx;
 	const char *registry_mirror; /* folder of the registries kept in the database */

@@ -237,14 +237,3 @@ bool aggregation_service_encode(struct api *api, const struct target *target, st
 			     "\"Status\":{\"State\":\"Enabled\",\"Health\":\"OK\"}}");
 	return true;
 }
-
-/* Events leave by the stream; nothing can be subscribed to by Redfish's own means yet. */
-bool event_service_encode(struct api *api, const struct target *target, struct strbuf *out)
-{
-	begin(target, "EventService", "Events", out);
-	strbuf_put_text(out, ",\"ServiceEnabled\":false,\"Status\":{\"State\":\"Disabled\"},"
-			     "\"Oem\":{\"Rfeventd\":{\"@odata.type\":"
-			     "\"#RfeventdEventService.v1_0_0.EventService\","
-			     "\"StreamUri\":\"/stream\"}}}");
-	return true;
-}

@@ -9,6 +9,7 @@
 #include "event/delivery.h"
 #include "event/limits.h"
 #include "event/tree.h"
+#include "event/upstream.h"
 
 /* 2015-01-01: no Redfish service pushed events before. */
 #define SANE_FROM_US   (1420070400 * CLOCK_US_PER_S)
@@ -522,6 +523,7 @@ void decode_record(struct decoding *d, const struct tree *object, bool bare, str
 	decode_group_id(&r);
 	if (r.found[P_LOG_ENTRY].value)
 		event->log_entry = link_text(&r, r.found[P_LOG_ENTRY].value);
+	event->upstream_seq = upstream_seq(r.found[P_OEM].value);
 	*context_out = property_text(&r, P_CONTEXT);
 	derive_category(event);
 }

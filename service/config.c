@@ -166,6 +166,19 @@ const struct config_key config_keys[] = {
 	  .help = "file with the key that all replicas of a database share; one with another key "
 		  "does not start" },
 
+	{ .name = "subscriptions.allow_http", .type = CONFIG_BOOL, AT(subscriptions_allow_http),
+	  .initial = "false", .help = "Destinations of subscriptions may be http://, too" },
+	{ .name = "subscriptions.ca", .type = CONFIG_TEXT, AT(subscriptions_ca),
+	  .help = "file with the certificate authorities that Destinations are checked against where "
+		  "VerifyCertificate is true; empty: the system's" },
+	{ .name = "subscriptions.retry_attempts", .type = CONFIG_INT, AT(subscriptions_retry_attempts),
+	  .initial = "3", .min = 0, .max = 1000,
+	  .help = "DeliveryRetryAttempts: then a subscription ends or is suspended, where its policy says so" },
+	{ .name = "subscriptions.retry_interval", .type = CONFIG_DURATION,
+	  AT(subscriptions_retry_interval_us), .initial = "10s", .min = CLOCK_US_PER_S, .max = HOUR_US,
+	  .help = "DeliveryRetryIntervalSeconds: the first wait of RetryForeverWithBackoff, every wait of "
+		  "the others" },
+
 	{ .name = "registries.path", .type = CONFIG_LIST, AT(registries_path), .reload = true,
 	  .help = "folders with message registries, besides the shipped ones and state_dir/registries" },
 	{ .name = "translations.path", .type = CONFIG_LIST, AT(translations_path), .reload = true,

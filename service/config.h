@@ -58,6 +58,9 @@ struct config {
 	int64_t storage_keep_events_us, storage_keep_metric_reports_us, storage_keep_audit_us;
 	struct config_list storage_adopt;
 	char *secrets_key_file;
+	bool subscriptions_allow_http;
+	int64_t subscriptions_retry_attempts, subscriptions_retry_interval_us;
+	char *subscriptions_ca;
 
 	struct config_list registries_path, translations_path;
 	char *default_language;

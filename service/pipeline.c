@@ -11,12 +11,15 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/seal.h"
+#include "base/secrets.h"
 #include "base/slot.h"
 #include "event/decode.h"
 #include "event/delivery.h"
 #include "event/guard.h"
 #include "event/limits.h"
 #include "event/source_set.h"
+#include "forward/forwarder.h"
 #include "receiver/limits.h"
 #include "receiver/receiver.h"
 #include "registries/default_words.h"
@@ -26,6 +29,7 @@
 #include "service/conditions.h"
 #include "service/config.h"
 #include "service/doors.h"
+#include "service/first_start.h"
 #include "service/keeper.h"
 #include "service/registry_loader.h"
 #include "service/shared_watch.h"
@@ -73,6 +77,9 @@ struct pipeline {
 	char *registry_mirror;
 	struct default_words *default_words;
 	struct accounts *accounts;
+	struct seal_key seal_key;
+	bool has_seal_key;
+	struct forwarder *forwarder;
 	struct api *api;
 };
 
@@ -196,6 +203,30 @@ static void on_new_epoch(void *ctx, struct uuid before, struct uuid now)
 				    str_of(uuid_format(now, texts[1])) };
 
 	conditions_tell(pipeline->conditions, CONDITION_EPOCH_CHANGED, STR(""), args, 2);
+}
+
+/* These three on the forwarder. */
+static void on_failing(void *ctx, struct str name, struct str why)
+{
+	struct pipeline *pipeline = ctx;
+	const struct str args[] = { name, why };
+
+	conditions_raise(pipeline->conditions, CONDITION_FORWARDER_FAILING, name, args, 2);
+}
+
+static void on_well(void *ctx, struct str name)
+{
+	struct pipeline *pipeline = ctx;
+
+	conditions_clear(pipeline->conditions, CONDITION_FORWARDER_FAILING, name);
+}
+
+static void on_subscription_ended(void *ctx, struct str name, struct str why)
+{
+	struct pipeline *pipeline = ctx;
+	const struct str args[] = { name, why };
+
+	conditions_tell(pipeline->conditions, CONDITION_DEAD_LETTER, name, args, 2);
 }
 
 /* On the journal thread, which ends the process then. */
@@ -503,6 +534,49 @@ static int start_accounts(struct pipeline *pipeline, const struct config *config
 	return r;
 }
 
+/* What HttpHeaders are sealed with. Without a key that is shared, replicas of an external database could
+ * not read what one of them sealed: then there is none. */
+static int load_seal_key(struct pipeline *pipeline, const struct config *config, struct err *err)
+{
+	char *path = config->secrets_key_file ? xstrdup(config->secrets_key_file)
+					      : xasprintf("%s/secrets-key", config->state_dir);
+	char *text = NULL;
+	int r = 0;
+
+	if (config->secrets_key_file || !config->storage_url)
+		r = secret_file(path, &text, err);
+	if (text) {
+		seal_key_make(str_of(text), &pipeline->seal_key);
+		pipeline->has_seal_key = true;
+		secrets_wipe(text, strlen(text));
+	}
+	free(text);
+	free(path);
+	return r;
+}
+
+static int start_forwarder(struct pipeline *pipeline, const struct config *config, struct err *err)
+{
+	struct forwarder_config forwarder = {
+		.url = pipeline->url,
+		.feed = pipeline->feed,
+		.sources = keeper_sources(pipeline->keeper),
+		.ca_file = config->subscriptions_ca,
+		.rules = { config->subscriptions_retry_interval_us,
+			   (unsigned)config->subscriptions_retry_attempts },
+		.on_failing = on_failing,
+		.on_well = on_well,
+		.on_ended = on_subscription_ended,
+		.on_ctx = pipeline,
+	};
+	int r = load_seal_key(pipeline, config, err);
+
+	if (r < 0)
+		return r;
+	forwarder.key = pipeline->has_seal_key ? &pipeline->seal_key : NULL;
+	return forwarder_start(&forwarder, &pipeline->forwarder, err);
+}
+
 static int start_api(struct pipeline *pipeline, const struct config *config, struct err *err)
 {
 	struct api_config api = {
@@ -518,6 +592,12 @@ static int start_api(struct pipeline *pipeline, const struct config *config, str
 		.feed = pipeline->feed,
 		.is_ready = is_ready,
 		.is_ready_ctx = pipeline,
+		.forwarder = pipeline->forwarder,
+		.allow_http = config->subscriptions_allow_http,
+		.deliver = journal_thread_deliver,
+		.deliver_ctx = pipeline->journal_thread,
+		.prepare_new = prepare_on_worker,
+		.own_source = condition_source_id(keeper_node(pipeline->keeper)),
 	};
 	int r;
 
@@ -586,6 +666,8 @@ int pipeline_start(const struct config *config, struct loop *loop, struct pipeli
 	if (r == 0)
 		r = start_accounts(pipeline, config, err);
 	if (r == 0)
+		r = start_forwarder(pipeline, config, err);
+	if (r == 0)
 		r = start_api(pipeline, config, err);
 	if (r < 0) {
 		pipeline_stop(pipeline);
@@ -638,6 +720,7 @@ void pipeline_stop(struct pipeline *pipeline)
 		receiver_drain(pipeline->receiver);
 		receiver_stop(pipeline->receiver, STOP_RECEIVER_MS);
 	}
+	forwarder_halt(pipeline->forwarder);
 	upkeep_stop(pipeline->upkeep);
 	condition_watch_stop(pipeline->condition_watch);
 	conditions_stop(pipeline->conditions);
@@ -651,6 +734,7 @@ void pipeline_stop(struct pipeline *pipeline)
 	query_pool_halt(pipeline->writes);
 	api_stop(pipeline->api, STOP_API_MS);
 	accounts_stop(pipeline->accounts);
+	forwarder_stop(pipeline->forwarder);
 	loader_stop(pipeline->loader);
 	receiver_free(pipeline->receiver);
 	feed_stop(pipeline->feed);
@@ -673,5 +757,6 @@ void pipeline_stop(struct pipeline *pipeline)
 	free(pipeline->node);
 	free(pipeline->registry_mirror);
 	free(pipeline->default_language);
+	secrets_wipe(&pipeline->seal_key, sizeof(pipeline->seal_key));
 	free(pipeline);
 }

@@ -57,7 +57,12 @@ bool load_item_has_events(const struct load_item *item)
 {
 	return item->delivery && !item->set_aside && !item->is_repeat &&
 	       item->delivery->kind == DELIVERY_EVENTS &&
-	       item->delivery->n_events > item->n_refused;
+	       item->delivery->n_events > item->n_refused + item->n_known;
+}
+
+bool load_item_skips(const struct load_item *item, uint32_t event)
+{
+	return (item->refused && item->refused[event]) || (item->known && item->known[event]);
 }
 
 /* Hashing is done here, outside the transaction: the counter row is held shorter. */
@@ -70,7 +75,8 @@ void load_item_init(struct load_item *item, struct delivery *delivery, struct uu
 				    .is_enrolled = delivery->flags & DELIVERY_ENROLLED };
 	if (!load_item_has_events(item))
 		return;
-	item->hash = repeats_hash(delivery->raw);
+	if (uuid_is_zero(delivery->upstream.stream))
+		item->hash = repeats_hash(delivery->raw);
 	item->text_ids = xcalloc(delivery->n_events, sizeof(item->text_ids[0]));
 	for (uint32_t i = 0; i < delivery->n_events; i++)
 		if (delivery->events[i].message.p)
@@ -80,8 +86,9 @@ void load_item_init(struct load_item *item, struct delivery *delivery, struct uu
 void load_item_forget(struct load_item *item)
 {
 	free(item->refused);
-	item->refused = NULL;
-	item->n_refused = 0;
+	free(item->known);
+	item->refused = item->known = NULL;
+	item->n_refused = item->n_known = 0;
 	item->is_repeat = item->may_be_repeat = false;
 }
 
@@ -91,12 +98,15 @@ void load_item_fini(struct load_item *item)
 	free(item->text_ids);
 	free(item->words);
 	free(item->refused);
+	free(item->known);
 	*item = (struct load_item){ 0 };
 }
 
 static uint32_t n_logged(const struct load_item *item)
 {
-	return load_item_has_events(item) ? item->delivery->n_events - item->n_refused : 0;
+	return load_item_has_events(item)
+		       ? item->delivery->n_events - item->n_refused - item->n_known
+		       : 0;
 }
 
 static uint64_t quirks_of(const struct load_item *item, const struct event *event)
@@ -255,13 +265,15 @@ static void build_rows(struct load *load, struct load_batch *batch, int64_t seq_
 	begin_rows(load);
 	for (size_t i = 0; i < batch->n_items; i++) {
 		struct load_item *item = &batch->items[i];
+		uint32_t part = 0;
 
 		item->first_seq = seq + 1;
 		if (!load_item_has_events(item))
 			continue;
 		for (uint32_t e = 0; e < item->delivery->n_events; e++)
-			put_event(load, item, e, e);
-		seq += item->delivery->n_events;
+			if (!load_item_skips(item, e))
+				put_event(load, item, e, part++);
+		seq += part;
 	}
 }
 
@@ -373,8 +385,11 @@ static int save_one_by_one(struct load *load, struct load_batch *batch, int64_t 
 	n = item->delivery->n_events;
 	item->refused = xcalloc(n, sizeof(item->refused[0]));
 	for (uint32_t i = 0; i < n; i++) {
-		int r = save_event_or_set_aside(load, item, i, part, err);
+		int r = 0;
 
+		if (load_item_skips(item, i))
+			continue;
+		r = save_event_or_set_aside(load, item, i, part, err);
 		if (r < 0)
 			return r;
 		part += (uint32_t)r;
@@ -452,8 +467,14 @@ static int save(struct load *load, struct load_batch *batch, struct err *err)
 		r = learn_repeats(load, seq_before, err);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < batch->n_items; i++)
+	for (size_t i = 0; i < batch->n_items && r == 0; i++) {
 		as_built &= decide_repeat(load, &batch->items[i]);
+		if (!batch->retry)
+			r = load_upstream(load, &batch->items[i], err);
+		as_built &= batch->items[i].n_known == 0;
+	}
+	if (r < 0)
+		return r;
 	r = load_enrolled(load, batch->items, batch->n_items, err);
 	if (r < 0)
 		return r;
@@ -541,7 +562,7 @@ static size_t fill_entries(const struct load_item *item, bool provisional, struc
 	for (uint32_t i = 0; i < delivery->n_events; i++) {
 		struct entry *entry = &entries[n];
 
-		if (item->refused && item->refused[i])
+		if (load_item_skips(item, i))
 			continue;
 		*entry = (struct entry){ .seq = provisional ? 0 : item->first_seq + (int64_t)n,
 					 .delivery = delivery->id,

@@ -38,6 +38,8 @@ struct load_item {
 	bool is_repeat, may_be_repeat;
 	bool *refused; /* per event: the database would not have it; owned, or NULL */
 	uint32_t n_refused;
+	bool *known; /* per event: logged when it came from its rfeventd before; owned, or NULL */
+	uint32_t n_known;
 	int64_t first_seq; /* of its logged events, which follow each other */
 };
 
@@ -108,6 +110,10 @@ void load_item_fini(struct load_item *item);
 /* load_texts.c: the dictionary of the day. Texts not known to be in it are inserted. */
 int load_texts(struct load *load, const struct load_item *items, size_t n_items, struct err *err);
 int load_text_of(struct load *load, const struct load_item *item, uint32_t event, struct err *err);
+/* load_upstream.c: which events of an item another delivery of the same rfeventd brought before, and
+ * that this one brings the rest. Inside the transaction. */
+int load_upstream(struct load *load, struct load_item *item, struct err *err);
+bool load_item_skips(const struct load_item *item, uint32_t event); /* known, or refused */
 /* load_sources.c: rows for enrolled sources that have none yet. */
 int load_enrolled(struct load *load, const struct load_item *items, size_t n_items,
 		  struct err *err);

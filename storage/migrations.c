@@ -310,5 +310,28 @@ static const char version_5[] =
 	"  message_id text NOT NULL, message_args text[] NOT NULL);"
 	"CREATE INDEX audit_happened ON audit USING brin (happened) WITH (pages_per_range = 32);";
 
-const char *const migrations[] = { version_1, version_2, version_3, version_4, version_5 };
+/* Version 6.
+ *
+ * Destinations of subscriptions (their positions are cursors), and what of another rfeventd's log is
+ * in ours. config: the EventDestination's properties as JSON. headers: HttpHeaders, sealed with the
+ * replicas' key. version: of all that a replica keeps in memory, and wakes nobody when a delivery's
+ * fate is noted.
+ */
+static const char version_6[] =
+	"CREATE TABLE subscription ("
+	"  id uuid PRIMARY KEY, config text NOT NULL, headers text,"
+	"  suspended boolean NOT NULL DEFAULT false,"
+	"  failing_since timestamptz, error text," /* NULL: it takes what it is sent */
+	"  version bigint NOT NULL DEFAULT 1,"
+	"  created timestamptz NOT NULL DEFAULT now());"
+
+	/* stream: one subscription on one log; seqs: of that log, as far as we were told of them. */
+	"CREATE TABLE upstream_seen ("
+	"  source_id uuid NOT NULL, stream uuid NOT NULL,"
+	"  seqs int8multirange NOT NULL, changed timestamptz NOT NULL DEFAULT now(),"
+	"  PRIMARY KEY (source_id, stream)"
+	") WITH (fillfactor = 50);";
+
+const char *const migrations[] = { version_1, version_2, version_3,
+				   version_4, version_5, version_6 };
 const size_t n_migrations = ARRAY_LEN(migrations);
