@@ -23,7 +23,9 @@ static const struct cli_verb *const verbs[] = {
 	&account_add_verb,  &account_passwd_verb,  &account_role_verb,
 	&account_enable_verb, &account_disable_verb, &account_unlock_verb,
 	&account_remove_verb, &token_list_verb,    &token_add_verb,
-	&token_remove_verb,
+	&token_remove_verb, &subscription_list_verb, &subscription_add_verb,
+	&subscription_show_verb, &subscription_suspend_verb, &subscription_resume_verb,
+	&subscription_remove_verb,
 };
 
 static const char usage[] =

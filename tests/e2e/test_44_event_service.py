@@ -326,6 +326,34 @@ def test_a_subscription_that_cannot_be_is_refused(house, change, key):
     assert house.get(SUBSCRIPTIONS).json()["Members@odata.count"] == 0
 
 
+def test_rfevent_adds_shows_and_ends_subscriptions(house, destination, tmp_path):
+    headers = tmp_path / "headers"
+    headers.write_text("X-Key: from a file\n")
+    added = house.cli("subscription", "add", destination.url, "--context", "by hand", "--severity",
+                      "Critical", "--severity", "Warning", "--header-file", str(headers))
+    assert added.returncode == 0, added.stderr
+    name = added.stdout.strip()
+    listed = json.loads(house.cli("-o", "json", "subscription", "list").stdout)
+    assert [(row["Id"], row["Context"], row["State"]) for row in listed] == [(name, "by hand", "Enabled")]
+    post(house, EventId="unimportant", Severity="OK", MessageId="Power.1.2.PowerSupplyRestored")
+    post(house, EventId="important", Severity="Critical")
+    assert destination.wait_records(1)[0]["Oem"]["Rfeventd"]["EventId"] == "important"
+    assert destination.deliveries[0]["headers"]["X-Key"] == "from a file"
+    assert house.cli("subscription", "suspend", name).returncode == 0
+    shown = house.cli("subscription", "show", name)
+    assert "Disabled" in shown.stdout and "from a file" not in shown.stdout
+    post(house, EventId="missed", Severity="Critical")
+    wait_for(lambda: [e for e in house.entries() if e["EventId"] == "missed"], 10, "logged")
+    assert house.cli("subscription", "resume", name, "--skip").returncode == 0
+    post(house, EventId="again", Severity="Warning")
+    assert destination.wait_records(2)[1]["Oem"]["Rfeventd"]["EventId"] == "again"
+    assert house.cli("subscription", "remove", name).returncode == 0
+    gone = house.cli("subscription", "show", name)
+    assert gone.returncode == 1 and gone.stderr
+    assert house.cli("subscription", "add").returncode == 2
+    assert house.cli("subscription", "add", "ftp://x").returncode == 1
+
+
 def test_a_restart_goes_on_where_it_stood_and_new_plain_http_needs_leave(new_service, destination):
     service = new_service(sets=SETS)
     service.start()
