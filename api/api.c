@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "accounts/accounts.h"
 #include "accounts/limits.h"
@@ -31,9 +32,14 @@ static void on_turn_end(void *ctx);
 static void *run(void *ctx);
 static void api_free(struct api *api);
 
-static bool token_is_valid(void *ctx, struct str token)
+static bool whose_token(void *ctx, struct str token, char *account)
 {
-	return auth_token_is_valid(ctx, token);
+	struct identity identity;
+
+	if (!auth_token_is_valid(ctx, token, &identity))
+		return false;
+	memcpy(account, identity.user, sizeof(identity.user));
+	return true;
 }
 
 /* The engine counts a TLS stream itself; a plain socket it handed out is given back here. */
@@ -92,7 +98,7 @@ int api_start(const struct api_config *config, struct api **out, struct err *err
 					       .registries = config->registries,
 					       .catalogs = config->catalogs,
 					       .default_language = config->default_language,
-					       .token_valid = token_is_valid,
+					       .whose_token = whose_token,
 					       .token_ctx = &api->auth,
 					       .closed = plain_stream_closed,
 					       .closed_ctx = api };
@@ -120,6 +126,7 @@ void api_stop(struct api *api, int timeout_ms)
 		return;
 	logins_halt(api->auth.logins);
 	work_pool_halt(api->noting);
+	websocket_halt(api->websocket); /* the loop passes on what is said to those behind TLS */
 	atomic_store(&api->draining, true);
 	mailbox_wake(api->answers);
 	if (!thread_join_within(api->thread, timeout_ms)) {

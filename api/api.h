@@ -28,6 +28,9 @@ struct api_config {
 	size_t n_addresses;
 	struct uuid uuid; /* of this installation, shown to clients */
 	bool metrics_public;
+	char *const
+		*origins; /* of pages that may open the stream besides ours: "https://host:port" */
+	size_t n_origins;
 	struct accounts *accounts;
 	struct slot *sources;    /* of struct source_set */
 	struct slot *registries; /* of struct registry_set */

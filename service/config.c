@@ -135,6 +135,8 @@ const struct config_key config_keys[] = {
 	  .help = "as receiver.tls.certificates" },
 	{ .name = "api.metrics_public", .type = CONFIG_BOOL, AT(api_metrics_public), .initial = "false",
 	  .help = "/metrics without login" },
+	{ .name = "api.origins", .type = CONFIG_LIST, AT(api_origins),
+	  .help = "pages that may open /stream besides those of the service itself: 'https://host:port'" },
 
 	{ .name = "storage.url", .type = CONFIG_TEXT, AT(storage_url), .secret = true,
 	  .help = "libpq URI of PostgreSQL; empty: a private server in state_dir" },

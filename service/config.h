@@ -51,6 +51,7 @@ struct config {
 	struct config_list api_listen, api_listen_plain;
 	struct config_maps api_certificates;
 	bool api_metrics_public;
+	struct config_list api_origins;
 
 	char *storage_url, *storage_direct_url, *storage_read_url;
 	int storage_acknowledge;

@@ -584,6 +584,8 @@ static int start_api(struct pipeline *pipeline, const struct config *config, str
 		.n_addresses = pipeline->doors.n_api,
 		.uuid = keeper_node(pipeline->keeper),
 		.metrics_public = config->api_metrics_public,
+		.origins = config->api_origins.items,
+		.n_origins = config->api_origins.n,
 		.accounts = pipeline->accounts,
 		.sources = keeper_sources(pipeline->keeper),
 		.registries = registry_loader_slot(pipeline->registries),
