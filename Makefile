@@ -9,7 +9,7 @@ comma := ,
 .SUFFIXES:
 
 # --- rooms, floor first ---------------------------------------------------------------------
-ROOMS := base event http translations registries receiver storage stream subscribe accounts api cli service
+ROOMS := base event http translations registries receiver storage stream subscribe forward accounts api cli service
 ROOM_base :=
 ROOM_event := base
 ROOM_http := base
@@ -19,10 +19,11 @@ ROOM_receiver := base event http
 ROOM_storage := base event
 ROOM_stream := base event translations registries storage
 ROOM_subscribe := base event translations registries storage
+ROOM_forward := base event translations registries storage stream
 ROOM_accounts := base event storage
-ROOM_api := base event http translations registries receiver storage stream subscribe accounts
+ROOM_api := base event http translations registries receiver storage stream subscribe forward accounts
 ROOM_cli := base event http translations registries storage subscribe
-ROOM_service := base event http translations registries receiver storage stream subscribe accounts api
+ROOM_service := base event http translations registries receiver storage stream subscribe forward accounts api
 
 # --- tools and flags --------------------------------------------------------------------------
 CC ?= gcc
@@ -45,6 +46,7 @@ PKG_translations := icu-uc icu-i18n jansson
 PKG_registries := jansson libcrypto libarchive
 PKG_storage := libpq
 PKG_subscribe := libcurl jansson
+PKG_forward := libcurl jansson
 PKG_api := libwebsockets jansson zlib
 PKG_accounts := jansson
 PKG_cli := libcurl libwebsockets jansson icu-uc

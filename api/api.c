@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "accounts/accounts.h"
 #include "accounts/limits.h"
@@ -32,9 +33,14 @@ static void on_turn_end(void *ctx);
 static void *run(void *ctx);
 static void api_free(struct api *api);
 
-static bool token_is_valid(void *ctx, struct str token)
+static bool whose_token(void *ctx, struct str token, char *account)
 {
-	return auth_token_is_valid(ctx, token);
+	struct identity identity;
+
+	if (!auth_token_is_valid(ctx, token, &identity))
+		return false;
+	memcpy(account, identity.user, sizeof(identity.user));
+	return true;
 }
 
 /* The engine counts a TLS stream itself; a plain socket it handed out is given back here. */
@@ -62,6 +68,8 @@ static int open_server(struct api *api, struct err *err)
 	if (r < 0)
 		return r;
 	r = mailbox_attach(api->answers, api->loop, on_answers, api);
+	if (r == 0)
+		r = mailbox_attach(api->intakes, api->loop, event_service_on_intakes, api);
 	if (r < 0)
 		return err_set(err, r, "api: cannot watch the answers' mailbox");
 	loop_on_turn_end(api->loop, on_turn_end, api);
@@ -84,13 +92,14 @@ int api_start(const struct api_config *config, struct api **out, struct err *err
 	api->auth.accounts = config->accounts;
 	api->words = words_new(config->registries, config->catalogs, config->default_language);
 	api->answers = mailbox_new(SIZE_MAX); /* bounded by the pool's QUERY_MAX_JOBS */
+	api->intakes = mailbox_new(SIZE_MAX); /* bounded by the journal thread's queue */
 	slot_refresh(config->sources, &api->sources, &api->sources_version);
 	websocket = (struct websocket_config){ .feed = config->feed,
 					       .sources = config->sources,
 					       .registries = config->registries,
 					       .catalogs = config->catalogs,
 					       .default_language = config->default_language,
-					       .token_valid = token_is_valid,
+					       .whose_token = whose_token,
 					       .token_ctx = &api->auth,
 					       .closed = plain_stream_closed,
 					       .closed_ctx = api };
@@ -118,6 +127,7 @@ void api_stop(struct api *api, int timeout_ms)
 		return;
 	logins_halt(api->auth.logins);
 	work_pool_halt(api->noting);
+	websocket_halt(api->websocket); /* the loop passes on what is said to those behind TLS */
 	atomic_store(&api->draining, true);
 	mailbox_wake(api->answers);
 	if (!thread_join_within(api->thread, timeout_ms)) {
@@ -132,9 +142,12 @@ static void api_free(struct api *api)
 	websocket_stop(api->websocket);
 	http_server_free(api->server);
 	exports_free(api);
-	if (api->loop)
+	if (api->loop) {
 		mailbox_detach(api->answers);
+		mailbox_detach(api->intakes);
+	}
 	mailbox_free(api->answers);
+	mailbox_free(api->intakes);
 	loop_free(api->loop);
 	http_shared_free(api->shared);
 	words_free(api->words);

@@ -18,6 +18,7 @@ struct accounts;
 struct api;
 struct err;
 struct feed;
+struct forwarder;
 struct query_pool;
 struct registry_fetcher;
 struct seal_key;
@@ -28,6 +29,9 @@ struct api_config {
 	size_t n_addresses;
 	struct uuid uuid; /* of this installation, shown to clients */
 	bool metrics_public;
+	char *const
+		*origins; /* of pages that may open the stream besides ours: "https://host:port" */
+	size_t n_origins;
 	struct accounts *accounts;
 	struct slot *sources;    /* of struct source_set */
 	size_t max_sources;
@@ -43,11 +47,14 @@ struct api_config {
 	struct registry_fetcher *fetcher;
 	const char *data_dir;   /* of the private PostgreSQL; NULL: an external one */
 	int64_t keep_events_us; /* storage.retention.events, to be told */
+	struct forwarder *forwarder; /* of subscriptions */
+	bool allow_http;             /* their Destinations */
+	deliver_fn *deliver; /* into the journal as all others: test events, and what is imported */
+	void *deliver_ctx;
+	struct uuid own_source;
 	prepare_fn *prepare;    /* decode and resolve, for what is tried again */
 	prepare_fn *prepare_delivered; /* the same for what is delivered */
 	void *prepare_ctx;	       /* of both */
-	deliver_fn *deliver;	       /* into the journal: what operators import */
-	void *deliver_ctx;
 	const char *registry_mirror; /* folder of the registries kept in the database */
 	bool (*is_ready)(void *ctx); /* log reachable: /-/ready */
 	void *is_ready_ctx;

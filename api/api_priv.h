@@ -8,6 +8,7 @@
 #include "accounts/work_pool.h"
 #include "api/api.h"
 #include "api/auth.h"
+#include "api/reply.h"
 #include "api/resources.h"
 #include "api/visit.h"
 #include "base/mailbox.h"
@@ -27,7 +28,8 @@ struct api {
 	struct websocket *websocket;
 	struct words *words;
 	struct mailbox *answers; /* finished query jobs */
-	size_t n_jobs;           /* under way */
+	struct mailbox *intakes; /* answered test events */
+	size_t n_jobs;           /* under way, and intakes */
 	struct export *exports;  /* answers under way that stream the log */
 	size_t n_exports;
 	void *sources;           /* own reference of struct source_set */
@@ -82,6 +84,17 @@ resource_fn storage_get;
 resource_fn quarantine_get;     /* the collection */
 resource_fn quarantine_get_one; /* …/{Id} */
 resource_fn quarantine_retry_one;
+/* event_service.c */
+#define EVENT_SERVICE_PATH "/redfish/v1/EventService"
+resource_encode_fn event_service_encode;
+resource_fn event_service_submit_test;
+mailbox_fn event_service_on_intakes; /* ctx: the api */
+/* subscriptions.c */
+#define SSE_PATH EVENT_SERVICE_PATH "/SSE"
+#define SUBSCRIPTIONS_PATH EVENT_SERVICE_PATH "/Subscriptions"
+resource_encode_fn subscriptions_encode, subscription_encode;
+resource_fn subscriptions_add, subscription_patch, subscription_remove, subscription_suspend,
+	subscription_resume;
 /* stream_door.c */
 resource_fn stream_get;
 

@@ -151,9 +151,7 @@ enum auth_answer auth_check(const struct auth *auth, const struct http_request *
 	return known ? AUTH_OK : AUTH_PASSWORD;
 }
 
-bool auth_token_is_valid(const struct auth *auth, struct str token)
+bool auth_token_is_valid(const struct auth *auth, struct str token, struct identity *out)
 {
-	struct identity identity;
-
-	return check_token(auth, token, &identity) == AUTH_OK;
+	return check_token(auth, token, out) == AUTH_OK;
 }

@@ -45,8 +45,8 @@ enum auth_answer auth_check(const struct auth *auth, const struct http_request *
 			    struct identity *out);
 /* A session whose row was read: its account decides. */
 bool auth_session(const struct auth *auth, const struct session *session, struct identity *out);
-bool auth_token_is_valid(const struct auth *auth,
-			 struct str token); /* and keeps the session alive */
+/* Whose token it is; a session's is kept alive. */
+bool auth_token_is_valid(const struct auth *auth, struct str token, struct identity *out);
 /* Name and password of a Basic header, into `login`; false when there is none that is well formed.
  */
 bool auth_basic(const struct http_request *request, struct login *login);

@@ -226,17 +226,3 @@ bool log_service_events_encode(struct api *api, const struct target *target, str
 	return true;
 }
 
-/* --- services that are still small
- * ----------------------------------------------------------------
- */
-
-/* Events leave by the stream; nothing can be subscribed to by Redfish's own means yet. */
-bool event_service_encode(struct api *api, const struct target *target, struct strbuf *out)
-{
-	begin(target, "EventService", "Events", out);
-	strbuf_put_text(out, ",\"ServiceEnabled\":false,\"Status\":{\"State\":\"Disabled\"},"
-			     "\"Oem\":{\"Rfeventd\":{\"@odata.type\":"
-			     "\"#RfeventdEventService.v1_0_0.EventService\","
-			     "\"StreamUri\":\"/stream\"}}}");
-	return true;
-}

@@ -17,7 +17,6 @@ resource_encode_fn managers_encode;
 resource_encode_fn manager_encode;
 resource_encode_fn log_services_encode;
 resource_encode_fn log_service_events_encode;
-resource_encode_fn event_service_encode;
 
 /* `"@odata.id":"<path>","@odata.type":"#<type>","Id":…,"Name":…`, behind a "{". `id` NULL: none,
  * as collections have it. */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/cloud_event.h"
 #include "api/entry_cache.h"
 #include "api/frame.h"
 #include "api/stream_priv.h"
@@ -29,6 +30,8 @@ struct stream_hub *stream_hub_new(const struct stream_hub_config *config)
 	hub->config = *config;
 	if (hub->config.position_us == 0)
 		hub->config.position_us = POSITION_US;
+	if (hub->config.max_per_account == 0)
+		hub->config.max_per_account = STREAM_MAX_PER_ACCOUNT;
 	hub->inbox = mailbox_new(STREAM_MAX_CLIENTS + PROVISIONAL_ITEMS);
 	hub->follower = follower_open(config->feed, hub->inbox);
 	hub->line_end = &hub->line;
@@ -83,12 +86,13 @@ static struct str filter_text(const struct filter *filter)
 }
 
 struct audience *audience_get(struct stream_hub *hub, const char *language, struct filter *filter,
-			      bool events)
+			      bool events, enum stream_form form)
 {
 	struct audience *audience;
 
 	for (audience = hub->audiences; audience; audience = audience->next) {
-		if (audience->events == events && strcmp(audience->language, language) == 0 &&
+		if (audience->events == events && audience->form == form &&
+		    strcmp(audience->language, language) == 0 &&
 		    str_eq(filter_text(audience->filter), filter_text(filter))) {
 			filter_free(filter);
 			return audience;
@@ -99,6 +103,7 @@ struct audience *audience_get(struct stream_hub *hub, const char *language, stru
 	audience->language = language;
 	audience->filter = filter;
 	audience->events = events;
+	audience->form = form;
 	audience->position_us = clock_monotonic_us();
 	audience->next = hub->audiences;
 	audience->link = &hub->audiences;
@@ -177,9 +182,13 @@ static bool write_entry(struct audience *audience, const struct entry *entry, bo
 
 	if (!filter_match(audience->filter, entry, source))
 		return false;
-	if (!first)
+	if (audience->form == STREAM_CLOUDEVENTS)
+		cloud_event_head(out, entry);
+	else if (!first)
 		strbuf_put_char(out, ',');
 	write_json(audience, entry, source, out);
+	if (audience->form == STREAM_CLOUDEVENTS)
+		cloud_event_tail(out);
 	if (!out->failed)
 		return true;
 	log_warn("api", "event too large for the stream, left out", LOG_I("seq", entry->seq));
@@ -192,18 +201,20 @@ struct frame *audience_write(struct audience *audience, const struct entry_batch
 			     size_t first, size_t max_events, bool provisional, size_t *n_done)
 {
 	struct stream_hub *hub = audience->hub;
+	bool cloud = audience->form == STREAM_CLOUDEVENTS;
+	size_t i, n_written = 0, most = cloud ? 1 : STREAM_FRAME_EVENTS;
 	struct strbuf out;
-	size_t i, n_written = 0;
 
 	*n_done = max_events;
-	if (!audience->events)
+	/* The same CloudEvent again, with its seq, would pass for a repeat. */
+	if (!audience->events || (cloud && provisional))
 		return NULL;
 	slot_refresh(hub->config.sources, &hub->sources, &hub->sources_version);
 	entry_cache_expect(hub->cache, hub->sources_version + words_version(hub->words));
 	frame_begin(&out, STREAM_EVENT_MAX_BYTES);
-	stream_events_head(&out, provisional);
-	for (i = 0;
-	     i < max_events && n_written < STREAM_FRAME_EVENTS && out.len < STREAM_FRAME_BYTES; i++)
+	if (!cloud)
+		stream_events_head(&out, provisional);
+	for (i = 0; i < max_events && n_written < most && out.len < STREAM_FRAME_BYTES; i++)
 		n_written +=
 			write_entry(audience, &batch->entries[first + i], n_written == 0, &out);
 	*n_done = i;
@@ -211,7 +222,8 @@ struct frame *audience_write(struct audience *audience, const struct entry_batch
 		strbuf_fini(&out);
 		return NULL;
 	}
-	stream_events_tail(&out);
+	if (!cloud)
+		stream_events_tail(&out);
 	return frame_finish(&out);
 }
 

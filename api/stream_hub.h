@@ -10,6 +10,7 @@
 #define API_STREAM_HUB_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/str.h"
@@ -18,14 +19,24 @@ struct feed;
 struct slot;
 struct stream_hub;
 
+/* The form of what clients hear: the subprotocol. */
+enum stream_form {
+	STREAM_RFEVENTS,   /* rfevents.v1: batches of Entries */
+	STREAM_CLOUDEVENTS /* cloudevents.json: each message a CloudEvent, each event its own */
+};
+
+/* Whose token it is, into `account` (ACCOUNT_NAME_MAX_BYTES + 1); false: nobody's. Any thread. */
+typedef bool stream_token_fn(void *ctx, struct str token, char *account);
+
 struct stream_hub_config {
 	struct feed *feed;
 	struct slot *sources;
 	struct slot *registries;
 	struct slot *catalogs;
 	const char *default_language;
-	bool (*token_valid)(void *ctx, struct str token);
+	stream_token_fn *whose_token;
 	void *token_ctx;
+	size_t max_per_account; /* clients; 0: STREAM_MAX_PER_ACCOUNT */
 	/* The subscriber has (or may have) something for its socket; `ctx` is the subscriber's. */
 	void (*wants_write)(void *ctx);
 	int64_t position_us; /* between positions of a filtered stream */

@@ -34,6 +34,8 @@ struct subscriber {
 	struct stream_hub *hub;
 	void *ctx;
 	char *accept_language;
+	enum stream_form form;
+	char *account; /* NULL: unproved */
 	enum subscriber_state state;
 	struct subscriber *next, **link;               /* of the hub */
 	struct audience *audience;                     /* BEHIND, LIVE; else NULL */
@@ -43,6 +45,7 @@ struct subscriber {
 	bool has_epoch;   /* and for this log */
 	struct uuid epoch;
 	bool caught_up_said;
+	bool placed; /* it was told where it is, or said so itself: nothing above is skipped */
 	int close_code;
 
 	/* BEHIND: everything up to queued_seq is in the queue or was sent. LIVE: see audience. */
@@ -74,6 +77,7 @@ struct audience {
 	const char *language;  /* of hub->words */
 	struct filter *filter; /* NULL: everything */
 	bool events;           /* false: they asked for other things than events */
+	enum stream_form form;
 	int64_t seq;
 	int64_t position_us;
 };
@@ -100,7 +104,7 @@ struct stream_hub {
 
 /* The audience for a subscription, found or made; takes `filter`. */
 struct audience *audience_get(struct stream_hub *hub, const char *language, struct filter *filter,
-			      bool events);
+			      bool events, enum stream_form form);
 void audience_add(struct audience *audience, struct subscriber *subscriber);
 void audience_remove(struct subscriber *subscriber); /* frees an audience without members */
 /* Write entries [first, batch->n), at most max_events of them looked at, into one frame. *n_done
@@ -108,15 +112,27 @@ void audience_remove(struct subscriber *subscriber); /* frees an audience withou
 struct frame *audience_write(struct audience *audience, const struct entry_batch *batch,
 			     size_t first, size_t max_events, bool provisional, size_t *n_done);
 
+/* subscriber.c */
 void subscriber_set_state(struct subscriber *subscriber, enum subscriber_state state);
-/* Queue a reference of its own. False when there is no room: nothing was queued. */
-bool subscriber_queue(struct subscriber *subscriber, struct frame *frame);
-void subscriber_queue_position(struct subscriber *subscriber, int64_t seq);
-void subscriber_queue_gap(struct subscriber *subscriber, int64_t from, int64_t to);
 void subscriber_fall_behind(struct subscriber *subscriber, int64_t queued_seq); /* LIVE -> BEHIND */
 /* Another log: `bounds` are the new ones. */
 void subscriber_new_log(struct subscriber *subscriber, const struct feed_bounds *bounds);
 void subscriber_connected(struct subscriber *subscriber, const struct feed_bounds *bounds);
+
+/* subscriber_queue.c */
+/* Queue a reference of its own. False when there is no room: nothing was queued. */
+bool subscriber_queue(struct subscriber *subscriber, struct frame *frame);
+struct frame *subscriber_pop(struct subscriber *subscriber); /* NULL when it is empty */
+void subscriber_drop_events(struct subscriber *subscriber);  /* keeps the control frames */
+void subscriber_drop_queue(struct subscriber *subscriber);
+void subscriber_queue_error(struct subscriber *subscriber, const char *code, const char *message);
+void subscriber_queue_hello(struct subscriber *subscriber, const struct feed_bounds *bounds);
+/* The subscription was changed: everything up to seq was as it had been before. */
+void subscriber_queue_changed(struct subscriber *subscriber, int64_t seq, const char *language);
+void subscriber_queue_caught_up(struct subscriber *subscriber,
+				int64_t seq); /* once a subscription */
+void subscriber_queue_position(struct subscriber *subscriber, int64_t seq);
+void subscriber_queue_gap(struct subscriber *subscriber, int64_t from, int64_t to);
 
 /* stream_pages.c */
 void subscriber_ask_page(struct subscriber *subscriber); /* now, or when its turn comes */

@@ -3,7 +3,9 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "accounts/limits.h"
 #include "api/frame.h"
 #include "api/stream_priv.h"
 #include "api/websocket_protocol.h"
@@ -13,20 +15,20 @@
 #include "event/filter.h"
 #include "stream/words.h"
 
-#define CONTROL_MAX_BYTES 8192 /* the words of an error, every byte of them escaped */
 /* Another replica may have shown the client a seq that this one has not heard of yet. */
-#define AHEAD_US     (3 * CLOCK_US_PER_S)
-#define QUEUE_PLACES ARRAY_LEN(((struct subscriber *)0)->queue)
+#define AHEAD_US (3 * CLOCK_US_PER_S)
 
-struct subscriber *subscriber_new(struct stream_hub *hub, struct str language, bool proved,
-				  void *ctx)
+struct subscriber *subscriber_new(struct stream_hub *hub, struct str language, struct str account,
+				  enum stream_form form, void *ctx)
 {
 	struct subscriber *subscriber = xcalloc(1, sizeof(*subscriber));
 
 	subscriber->hub = hub;
 	subscriber->ctx = ctx;
 	subscriber->accept_language = xstrndup(language.p ? language : STR(""));
-	subscriber->state = proved ? SUBSCRIBER_IDLE : SUBSCRIBER_UNPROVED;
+	subscriber->form = form;
+	subscriber->account = account.p ? xstrndup(account) : NULL;
+	subscriber->state = account.p ? SUBSCRIBER_IDLE : SUBSCRIBER_UNPROVED;
 	subscriber->next = hub->subscribers;
 	subscriber->link = &hub->subscribers;
 	if (subscriber->next)
@@ -61,132 +63,6 @@ void subscriber_set_state(struct subscriber *subscriber, enum subscriber_state s
 	subscriber->state = state;
 	if (!is_subscribed(subscriber))
 		audience_remove(subscriber);
-}
-
-/* --- queue -------------------------------------------------------------------------------------
- */
-
-static struct frame *pop(struct subscriber *subscriber)
-{
-	struct frame *frame;
-
-	if (subscriber->n_queue == 0)
-		return NULL;
-	frame = subscriber->queue[subscriber->queue_head];
-	subscriber->queue_head = (subscriber->queue_head + 1) % QUEUE_PLACES;
-	subscriber->n_queue--;
-	subscriber->queue_bytes -= frame->n_bytes;
-	return frame;
-}
-
-static bool has_room(const struct subscriber *subscriber, const struct frame *frame)
-{
-	if (frame->control)
-		return subscriber->n_queue < QUEUE_PLACES;
-	if (subscriber->n_queue == 0)
-		return true;
-	return subscriber->n_queue < STREAM_QUEUE_FRAMES &&
-	       subscriber->queue_bytes + frame->n_bytes <= STREAM_QUEUE_BYTES;
-}
-
-bool subscriber_queue(struct subscriber *subscriber, struct frame *frame)
-{
-	if (!has_room(subscriber, frame))
-		return false;
-	subscriber->queue[(subscriber->queue_head + subscriber->n_queue) % QUEUE_PLACES] =
-		frame_ref(frame);
-	subscriber->n_queue++;
-	subscriber->queue_bytes += frame->n_bytes;
-	subscriber->hub->config.wants_write(subscriber->ctx);
-	return true;
-}
-
-/* Keep the control frames of the queue only. */
-static void drop_events(struct subscriber *subscriber)
-{
-	size_t n = subscriber->n_queue;
-
-	while (n-- > 0) {
-		struct frame *frame = pop(subscriber);
-
-		if (frame->control)
-			subscriber_queue(subscriber, frame);
-		frame_unref(frame);
-	}
-}
-
-static void drop_queue(struct subscriber *subscriber)
-{
-	struct frame *frame;
-
-	while ((frame = pop(subscriber)))
-		frame_unref(frame);
-}
-
-/* Takes the text. A client that lets even these pile up is sent away. */
-static void queue_control(struct subscriber *subscriber, struct strbuf *text)
-{
-	struct frame *frame = frame_finish(text);
-
-	frame->control = true;
-	if (!subscriber_queue(subscriber, frame))
-		subscriber_end(subscriber, CLOSE_TRY_AGAIN);
-	frame_unref(frame);
-}
-
-static void queue_error(struct subscriber *subscriber, const char *code, const char *message)
-{
-	struct strbuf text;
-
-	frame_begin(&text, CONTROL_MAX_BYTES);
-	stream_error(&text, code, message);
-	queue_control(subscriber, &text);
-}
-
-static void queue_hello(struct subscriber *subscriber, const struct feed_bounds *bounds)
-{
-	struct strbuf text;
-
-	frame_begin(&text, CONTROL_MAX_BYTES);
-	stream_hello(&text, bounds->epoch, bounds->oldest_seq, bounds->last_seq);
-	queue_control(subscriber, &text);
-}
-
-static void say_caught_up(struct subscriber *subscriber, int64_t seq)
-{
-	struct strbuf text;
-
-	if (subscriber->caught_up_said)
-		return;
-	subscriber->caught_up_said = true;
-	frame_begin(&text, CONTROL_MAX_BYTES);
-	stream_caught_up(&text, seq);
-	queue_control(subscriber, &text);
-}
-
-void subscriber_queue_position(struct subscriber *subscriber, int64_t seq)
-{
-	struct strbuf text;
-	struct frame *frame;
-
-	subscriber->position_us = clock_monotonic_us();
-	frame_begin(&text, CONTROL_MAX_BYTES);
-	stream_position(&text, seq);
-	frame = frame_finish(&text);
-	/* Without room there are events enough to tell the position by. */
-	subscriber_queue(subscriber, frame);
-	frame_unref(frame);
-}
-
-/* Seqs that nothing stands behind any more (retention), or never will (a restored database). */
-void subscriber_queue_gap(struct subscriber *subscriber, int64_t from, int64_t to)
-{
-	struct feed_bounds bounds = feed_bounds(subscriber->hub->config.feed);
-	struct strbuf text;
-
-	frame_begin(&text, CONTROL_MAX_BYTES);
-	stream_gap(&text, from, to, to < bounds.oldest_seq ? "retention" : "lost");
-	queue_control(subscriber, &text);
 }
 
 /* --- reading by itself -------------------------------------------------------------------------
@@ -254,7 +130,7 @@ static void join(struct subscriber *subscriber)
 	if (audience->n_live == 0)
 		audience->seq = subscriber->queued_seq;
 	subscriber_set_state(subscriber, SUBSCRIBER_LIVE);
-	say_caught_up(subscriber, audience->seq);
+	subscriber_queue_caught_up(subscriber, audience->seq);
 }
 
 /* A seq above ours: it may come, or it is of another log. */
@@ -268,8 +144,9 @@ static void look_ahead(struct subscriber *subscriber, const struct feed_bounds *
 	if (now_us - subscriber->ahead_since_us < AHEAD_US)
 		return;
 	subscriber_set_state(subscriber, SUBSCRIBER_IDLE);
-	queue_error(subscriber, "after_unknown",
-		    "`after` is above the last seq of this log: subscribe with a position of it.");
+	subscriber_queue_error(
+		subscriber, "after_unknown",
+		"`after` is above the last seq of this log: subscribe with a position of it.");
 }
 
 static void at_end(struct subscriber *subscriber)
@@ -347,7 +224,7 @@ struct frame *subscriber_next(struct subscriber *subscriber)
 {
 	if (subscriber->n_queue == 0)
 		fill(subscriber);
-	return pop(subscriber);
+	return subscriber_pop(subscriber);
 }
 
 bool subscriber_is_owed(const struct subscriber *subscriber)
@@ -367,13 +244,13 @@ static bool is_other_epoch(const struct subscriber *subscriber, const struct fee
 static void say_epoch_changed(struct subscriber *subscriber)
 {
 	subscriber_set_state(subscriber, SUBSCRIBER_IDLE);
-	queue_error(
+	subscriber_queue_error(
 		subscriber, "epoch_changed",
 		"The log is another one than the epoch names: see the last hello, and subscribe "
 		"with a position of this log.");
 }
 
-/* Where the subscription starts. One that was live and stays it goes on without a hole. */
+/* Where the subscription starts. One that only changes what it wants goes on without a hole. */
 static int64_t start_seq(const struct subscriber *subscriber, const struct stream_request *request,
 			 const struct feed_bounds *bounds)
 {
@@ -381,7 +258,25 @@ static int64_t start_seq(const struct subscriber *subscriber, const struct strea
 		return request->after;
 	if (subscriber->state == SUBSCRIBER_LIVE)
 		return subscriber->audience->seq;
+	if (subscriber->state == SUBSCRIBER_BEHIND && !request->has_after)
+		return subscriber->queued_seq;
 	return bounds->last_seq;
+}
+
+/* Its account has as many others as it may have: it is sent away. */
+static bool is_one_too_many(struct subscriber *subscriber)
+{
+	const struct stream_hub *hub = subscriber->hub;
+	size_t n = 0;
+
+	for (const struct subscriber *s = hub->subscribers; s; s = s->next)
+		n += s != subscriber && s->account && s->state != SUBSCRIBER_CLOSING &&
+		     strcmp(s->account, subscriber->account) == 0;
+	if (n < hub->config.max_per_account)
+		return false;
+	subscriber_refuse(subscriber, CLOSE_TRY_AGAIN, "too_many",
+			  "The account has as many streams as one may have.");
+	return true;
 }
 
 static void subscribe(struct subscriber *subscriber, const struct stream_request *request)
@@ -391,12 +286,13 @@ static void subscribe(struct subscriber *subscriber, const struct stream_request
 	struct filter *filter = NULL;
 	struct str language =
 		str_of(request->language ? request->language : subscriber->accept_language);
+	bool changes = is_subscribed(subscriber);
 	struct audience *audience;
 	struct err err;
 	int64_t seq;
 
 	if (request->filter && filter_parse(str_of(request->filter), &filter, &err) < 0) {
-		queue_error(subscriber, "bad_filter", err.text);
+		subscriber_queue_error(subscriber, "bad_filter", err.text);
 		return;
 	}
 	if (filter && !filter->root) {
@@ -412,35 +308,45 @@ static void subscribe(struct subscriber *subscriber, const struct stream_request
 	}
 	seq = start_seq(subscriber, request, &bounds);
 	if (!request->live)
-		drop_events(subscriber);
-	audience = audience_get(hub, words_language(hub->words, language), filter, request->events);
+		subscriber_drop_events(subscriber);
+	audience = audience_get(hub, words_language(hub->words, language), filter, request->events,
+				subscriber->form);
 	if (subscriber->audience != audience) {
 		/* First the new one, so that leaving the old one cannot free it. */
 		subscriber_set_state(subscriber, SUBSCRIBER_IDLE);
 		audience_add(audience, subscriber);
 	}
 	subscriber_drop_page(subscriber);
-	subscriber->live_wanted = request->live;
+	if (request->has_after || !changes) {
+		subscriber->live_wanted = request->live;
+		subscriber->placed = !request->live;
+	}
 	subscriber->caught_up_said = false;
 	subscriber->ahead_since_us = 0;
 	subscriber_fall_behind(subscriber, seq);
+	if (changes && request->live)
+		subscriber_queue_changed(subscriber, seq, audience->language);
 }
 
 /* The first message of a client that has not shown who it is. */
 static bool prove(struct subscriber *subscriber, const struct stream_request *request)
 {
 	const struct stream_hub_config *config = &subscriber->hub->config;
+	char account[ACCOUNT_NAME_MAX_BYTES + 1];
 	struct feed_bounds bounds;
 
-	if (!request->token || !config->token_valid ||
-	    !config->token_valid(config->token_ctx, str_of(request->token))) {
+	if (!request->token || !config->whose_token ||
+	    !config->whose_token(config->token_ctx, str_of(request->token), account)) {
 		subscriber_refuse(subscriber, CLOSE_UNAUTHORIZED, "unauthorized",
 				  "The token is not valid.");
 		return false;
 	}
+	subscriber->account = xstrndup(str_of(account));
+	if (is_one_too_many(subscriber))
+		return false;
 	subscriber_set_state(subscriber, SUBSCRIBER_IDLE);
 	bounds = feed_bounds(config->feed);
-	queue_hello(subscriber, &bounds);
+	subscriber_queue_hello(subscriber, &bounds);
 	return true;
 }
 
@@ -459,7 +365,8 @@ void subscriber_receive(struct subscriber *subscriber, struct str message)
 		return;
 	}
 	if (r < 0) {
-		queue_error(subscriber, r == -ENOTSUP ? "unknown_type" : "bad_request", err.text);
+		subscriber_queue_error(subscriber, r == -ENOTSUP ? "unknown_type" : "bad_request",
+				       err.text);
 		return;
 	}
 	if (subscriber->state != SUBSCRIBER_UNPROVED || prove(subscriber, &request))
@@ -474,14 +381,14 @@ void subscriber_start(struct subscriber *subscriber, struct str query)
 	struct err err;
 	bool any;
 
-	if (subscriber->state == SUBSCRIBER_UNPROVED)
+	if (subscriber->state == SUBSCRIBER_UNPROVED || is_one_too_many(subscriber))
 		return;
-	queue_hello(subscriber, &bounds);
+	subscriber_queue_hello(subscriber, &bounds);
 	if (stream_request_parse_query(query, &request, &any, &err) < 0) {
-		queue_error(subscriber, "bad_request", err.text);
+		subscriber_queue_error(subscriber, "bad_request", err.text);
 		return;
 	}
-	if (any)
+	if (any || subscriber->form == STREAM_CLOUDEVENTS)
 		subscribe(subscriber, &request);
 	stream_request_fini(&request);
 }
@@ -500,7 +407,7 @@ void subscriber_new_log(struct subscriber *subscriber, const struct feed_bounds 
 		return;
 	if (is_subscribed(subscriber) && is_other_epoch(subscriber, bounds))
 		say_epoch_changed(subscriber);
-	queue_hello(subscriber, bounds);
+	subscriber_queue_hello(subscriber, bounds);
 	if (!is_subscribed(subscriber))
 		return;
 	if (subscriber->state == SUBSCRIBER_LIVE)
@@ -518,7 +425,7 @@ void subscriber_connected(struct subscriber *subscriber, const struct feed_bound
 	if (!is_subscribed(subscriber))
 		return;
 	/* What was logged before it asked is not live; what was journaled since comes above. */
-	if (subscriber->live_wanted && !subscriber->caught_up_said)
+	if (subscriber->live_wanted && !subscriber->placed)
 		subscriber->queued_seq = bounds->last_seq;
 	subscriber->retry_us = 0;
 	subscriber->hub->config.wants_write(subscriber->ctx);
@@ -533,9 +440,9 @@ void subscriber_refuse(struct subscriber *subscriber, int close_code, const char
 	if (subscriber->state == SUBSCRIBER_CLOSING)
 		return;
 	subscriber_set_state(subscriber, SUBSCRIBER_CLOSING);
-	drop_queue(subscriber);
+	subscriber_drop_queue(subscriber);
 	subscriber->close_code = close_code;
-	queue_error(subscriber, code, message);
+	subscriber_queue_error(subscriber, code, message);
 }
 
 void subscriber_end(struct subscriber *subscriber, int close_code)
@@ -543,7 +450,7 @@ void subscriber_end(struct subscriber *subscriber, int close_code)
 	if (subscriber->state == SUBSCRIBER_CLOSING)
 		return;
 	subscriber_set_state(subscriber, SUBSCRIBER_CLOSING);
-	drop_queue(subscriber);
+	subscriber_drop_queue(subscriber);
 	subscriber->close_code = close_code;
 	subscriber->hub->config.wants_write(subscriber->ctx);
 }
@@ -561,8 +468,9 @@ void subscriber_free(struct subscriber *subscriber)
 		return;
 	hub = subscriber->hub;
 	subscriber_set_state(subscriber, SUBSCRIBER_CLOSING);
-	drop_queue(subscriber);
+	subscriber_drop_queue(subscriber);
 	free(subscriber->accept_language);
+	free(subscriber->account);
 	*subscriber->link = subscriber->next;
 	if (subscriber->next)
 		subscriber->next->link = subscriber->link;

@@ -8,10 +8,10 @@
 
 #include <stdbool.h>
 
+#include "api/stream_hub.h"
 #include "base/str.h"
 
 struct frame;
-struct stream_hub;
 struct subscriber;
 
 #define CLOSE_GOING_AWAY   1001
@@ -20,12 +20,14 @@ struct subscriber;
 #define CLOSE_TRY_AGAIN    1013
 #define CLOSE_UNAUTHORIZED 4401
 
-/* New. `proved`: the handshake carried credentials; else the first message must carry a token.
- * `language`: Accept-Language, copied. `ctx` goes to the hub's wants_write. */
-struct subscriber *subscriber_new(struct stream_hub *hub, struct str language, bool proved,
-				  void *ctx);
+/* New. `account`: whose credentials the handshake carried; p NULL: none, the first message must
+ * carry a token. `language`: Accept-Language. Both are copied. `ctx` goes to the hub's wants_write.
+ */
+struct subscriber *subscriber_new(struct stream_hub *hub, struct str language, struct str account,
+				  enum stream_form form, void *ctx);
 void subscriber_free(struct subscriber *subscriber); /* NULL is allowed */
-/* The socket is open: hello, and a subscription when the URL's query asks for one. */
+/* The socket is open: hello, and a subscription when the URL's query asks for one (a reader of
+ * CloudEvents says nothing: it is subscribed in any case). */
 void subscriber_start(struct subscriber *subscriber, struct str query);
 void subscriber_receive(struct subscriber *subscriber,
 			struct str message); /* a whole text message */

@@ -48,8 +48,9 @@ struct client {
 	struct client *next, **link;
 	int fd; /* until adopted */
 	char *query, *language, *peer;
+	char *account; /* NULL: no credentials in the handshake */
+	enum stream_form form;
 	struct strbuf request;
-	bool authenticated;
 	bool plain; /* a socket of the peer itself, not the end of a pair */
 
 	struct lws *wsi;               /* NULL: not adopted yet */
@@ -66,6 +67,7 @@ struct websocket {
 	struct lws_vhost *vhost;
 	struct stream_hub *hub;
 	struct mailbox *adoptions;
+	lws_retry_bo_t patience;
 	pthread_t thread;
 	atomic_bool stopping;
 
@@ -80,6 +82,10 @@ static lws_callback_function on_event;
 
 static const struct lws_protocols protocols[] = {
 	{ .name = "rfevents.v1",
+	  .callback = on_event,
+	  .rx_buffer_size = STREAM_MAX_MESSAGE_BYTES,
+	  .tx_packet_size = TX_PACKET_BYTES },
+	{ .name = "cloudevents.json",
 	  .callback = on_event,
 	  .rx_buffer_size = STREAM_MAX_MESSAGE_BYTES,
 	  .tx_packet_size = TX_PACKET_BYTES },
@@ -110,6 +116,7 @@ static void client_free(struct client *client)
 	free(client->query);
 	free(client->language);
 	free(client->peer);
+	free(client->account);
 	free(client);
 }
 
@@ -124,10 +131,12 @@ static void client_established(struct client *client)
 {
 	struct websocket *websocket = client->websocket;
 
-	client->subscriber = subscriber_new(websocket->hub, str_of(client->language),
-					    client->authenticated, client);
+	struct str account = { client->account, client->account ? strlen(client->account) : 0 };
+
+	client->subscriber = subscriber_new(websocket->hub, str_of(client->language), account,
+					    client->form, client);
 	client->progress_us = clock_monotonic_us();
-	if (!client->authenticated)
+	if (!client->account)
 		lws_set_timer_usecs(client->wsi, websocket->config.token_us);
 	subscriber_start(client->subscriber, str_of(client->query));
 }
@@ -218,8 +227,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
 
 static bool is_unproved(const struct client *client)
 {
-	return client->subscriber ? !subscriber_is_proved(client->subscriber)
-				  : !client->authenticated;
+	return client->subscriber ? !subscriber_is_proved(client->subscriber) : !client->account;
 }
 
 static bool may_enter(const struct websocket *websocket, const struct client *client)
@@ -228,7 +236,7 @@ static bool may_enter(const struct websocket *websocket, const struct client *cl
 
 	if (websocket->n_clients >= STREAM_MAX_CLIENTS)
 		return false;
-	if (client->authenticated)
+	if (client->account)
 		return true;
 	for (const struct client *c = websocket->clients; c; c = c->next)
 		n += is_unproved(c) && strcmp(c->peer, client->peer) == 0;
@@ -283,21 +291,22 @@ static bool is_plain(int fd)
 	       address.ss_family != AF_UNIX;
 }
 
-int websocket_adopt(struct websocket *websocket, int fd, struct str request, struct str query,
-		    struct str language, struct str peer, bool authenticated, struct err *err)
+int websocket_adopt(struct websocket *websocket, int fd, const struct websocket_arrival *arrival,
+		    struct err *err)
 {
 	struct client *client = xcalloc(1, sizeof(*client));
 
 	client->websocket = websocket;
 	client->fd = fd;
-	client->authenticated = authenticated;
 	client->plain = is_plain(fd);
-	client->query = xstrndup(query);
-	client->language = xstrndup(language);
-	client->peer = xstrndup(peer);
+	client->query = xstrndup(arrival->query);
+	client->language = xstrndup(arrival->language);
+	client->peer = xstrndup(arrival->peer);
+	client->account = arrival->account.p ? xstrndup(arrival->account) : NULL;
+	client->form = arrival->form;
 	strbuf_init(&client->message, STREAM_MAX_MESSAGE_BYTES);
-	strbuf_init(&client->request, request.len);
-	strbuf_put(&client->request, request);
+	strbuf_init(&client->request, arrival->request.len);
+	strbuf_put(&client->request, arrival->request);
 	if (mailbox_put(websocket->adoptions, &client->item))
 		return 0;
 	client->fd = -1;
@@ -409,8 +418,6 @@ static int watch(struct websocket *websocket, int fd, struct err *err)
 
 static int open_context(struct websocket *websocket, struct err *err)
 {
-	static const lws_retry_bo_t policy = { .secs_since_valid_ping = PING_S,
-					       .secs_since_valid_hangup = SILENCE_S };
 	struct lws_context_creation_info info = {
 		.port = CONTEXT_PORT_NO_LISTEN,
 		.protocols = protocols,
@@ -418,7 +425,7 @@ static int open_context(struct websocket *websocket, struct err *err)
 		.uid = (uid_t)-1,
 		.options = LWS_SERVER_OPTION_VALIDATE_UTF8,
 		.user = websocket,
-		.retry_and_idle_policy = &policy,
+		.retry_and_idle_policy = &websocket->patience,
 		.vhost_name = "stream",
 	};
 
@@ -464,10 +471,11 @@ int websocket_start(const struct websocket_config *config, struct websocket **ou
 		.registries = config->registries,
 		.catalogs = config->catalogs,
 		.default_language = config->default_language,
-		.token_valid = config->token_valid,
+		.whose_token = config->whose_token,
 		.token_ctx = config->token_ctx,
 		.wants_write = wants_write,
 		.position_us = config->position_us,
+		.max_per_account = config->max_per_account,
 	};
 	int r;
 
@@ -476,6 +484,10 @@ int websocket_start(const struct websocket_config *config, struct websocket **ou
 		websocket->config.token_us = TOKEN_US;
 	if (!config->stall_us)
 		websocket->config.stall_us = STALL_US;
+	websocket->patience.secs_since_valid_ping =
+		(uint16_t)(config->ping_s ? config->ping_s : PING_S);
+	websocket->patience.secs_since_valid_hangup =
+		(uint16_t)(config->silence_s ? config->silence_s : SILENCE_S);
 	websocket->adoptions = mailbox_new(MAX_ADOPTIONS);
 	websocket->hub = stream_hub_new(&hub);
 	r = open_context(websocket, err);
@@ -493,12 +505,19 @@ int websocket_start(const struct websocket_config *config, struct websocket **ou
 	return 0;
 }
 
-void websocket_stop(struct websocket *websocket)
+void websocket_halt(struct websocket *websocket)
 {
-	if (!websocket)
+	if (!websocket || atomic_load(&websocket->stopping))
 		return;
 	atomic_store(&websocket->stopping, true);
 	mailbox_wake(websocket->adoptions);
 	pthread_join(websocket->thread, NULL);
+}
+
+void websocket_stop(struct websocket *websocket)
+{
+	if (!websocket)
+		return;
+	websocket_halt(websocket);
 	websocket_free(websocket);
 }

@@ -31,6 +31,7 @@ void stream_request_fini(struct stream_request *request)
 
 static int set_after(struct stream_request *out, struct str text, struct err *err)
 {
+	out->has_after = true;
 	if (str_eq(text, STR("live"))) {
 		out->live = true;
 		return 0;
@@ -95,6 +96,7 @@ static int take_after(const json_t *object, struct stream_request *out, struct e
 	if (!json_is_integer(value) || json_integer_value(value) < 0)
 		return err_set(err, -EINVAL, "`after` must be a seq (0 or more) or \"live\".");
 	out->after = json_integer_value(value);
+	out->has_after = true;
 	out->live = false;
 	return 0;
 }
@@ -262,9 +264,14 @@ void stream_caught_up(struct strbuf *out, int64_t seq)
 	strbuf_putf(out, "{\"type\":\"caught_up\",\"seq\":%lld}", (long long)seq);
 }
 
-void stream_position(struct strbuf *out, int64_t seq)
+void stream_position(struct strbuf *out, int64_t seq, const char *language)
 {
-	strbuf_putf(out, "{\"type\":\"position\",\"seq\":%lld}", (long long)seq);
+	strbuf_putf(out, "{\"type\":\"position\",\"seq\":%lld", (long long)seq);
+	if (language) {
+		strbuf_put_text(out, ",\"changed\":true,\"language\":");
+		strbuf_put_json(out, str_of(language));
+	}
+	strbuf_put_char(out, '}');
 }
 
 void stream_gap(struct strbuf *out, int64_t from, int64_t to, const char *reason)

@@ -15,9 +15,10 @@ struct stream_request {
 	char *token, *filter, *language; /* NULL: not given */
 	bool has_epoch;
 	struct uuid epoch;
-	bool live;     /* from now on; else after `after` */
-	int64_t after; /* >= 0 */
-	bool events;   /* included (unless `include` names others only) */
+	bool has_after; /* `after` was given: else a subscription that stands goes on where it is */
+	bool live;      /* from now on; else after `after` */
+	int64_t after;  /* >= 0 */
+	bool events;    /* included (unless `include` names others only) */
 };
 
 /* A text frame of a client. 0; -ENOTSUP for a `type` nobody knows, -EINVAL for what is not a good
@@ -31,7 +32,8 @@ void stream_request_fini(struct stream_request *request); /* zeroed is allowed *
 /* Messages of the service, appended to `out`. */
 void stream_hello(struct strbuf *out, struct uuid epoch, int64_t oldest_seq, int64_t last_seq);
 void stream_caught_up(struct strbuf *out, int64_t seq);
-void stream_position(struct strbuf *out, int64_t seq);
+/* Not NULL `language`: what follows is as a changed subscription says, with words in it. */
+void stream_position(struct strbuf *out, int64_t seq, const char *language);
 void stream_gap(struct strbuf *out, int64_t from, int64_t to, const char *reason);
 void stream_error(struct strbuf *out, const char *code, const char *message);
 /* An events message is its head, the entries with commas between them, and its tail. */

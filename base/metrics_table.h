@@ -20,6 +20,9 @@ METRIC(LOADER_COMMIT, HISTOGRAM, "loader_commit_seconds", NULL, "seconds",
 METRIC(LOG_LAST_SEQ, GAUGE, "log_last_seq", NULL, NULL, "Highest sequence number in the log")
 METRIC(STREAM_CLIENTS, GAUGE, "stream_clients", "kind", NULL, "Connected stream clients")
 METRIC(STREAM_LAG, GAUGE, "stream_lag_events", NULL, NULL, "Events the slowest stream client is behind")
+METRIC(SUBSCRIPTIONS, GAUGE, "subscriptions", "state", NULL, "Subscriptions of other receivers to our events")
+METRIC(FORWARD, COUNTER, "forward", "result", NULL, "Deliveries sent to subscribers")
+METRIC(FORWARD_LAG, GAUGE, "forward_lag_events", NULL, NULL, "Events the slowest subscription is behind")
 METRIC(SOURCES, GAUGE, "sources", "state", NULL, "Known sources")
 METRIC(ACKNOWLEDGE, HISTOGRAM, "acknowledge_seconds", NULL, "seconds",
        "From the last byte of a delivery to its answer")

@@ -34,6 +34,8 @@ extern const struct cli_verb registry_list_verb, registry_show_verb, registry_ad
 
 extern const struct cli_verb journal_status_verb, journal_verify_verb, journal_export_verb;
 extern const struct cli_verb storage_status_verb;
+extern const struct cli_verb subscription_list_verb, subscription_add_verb, subscription_show_verb,
+	subscription_suspend_verb, subscription_resume_verb, subscription_remove_verb;
 extern const struct cli_verb quarantine_list_verb, quarantine_show_verb, quarantine_retry_verb;
 extern const struct cli_verb login_verb, logout_verb, account_list_verb, account_add_verb,
 	account_passwd_verb, account_role_verb, account_enable_verb, account_disable_verb,

@@ -25,6 +25,9 @@ static const struct cli_verb *const verbs[] = {
 	&account_remove_verb, &token_list_verb,    &token_add_verb,
 	&token_remove_verb, &source_list_verb,    &source_add_verb,
 	&source_show_verb,  &source_remove_verb,
+	&token_remove_verb, &subscription_list_verb, &subscription_add_verb,
+	&subscription_show_verb, &subscription_suspend_verb, &subscription_resume_verb,
+	&subscription_remove_verb,
 };
 
 static const char usage[] =

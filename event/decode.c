@@ -9,6 +9,7 @@
 #include "event/guard.h"
 #include "event/limits.h"
 #include "event/tree.h"
+#include "event/upstream.h"
 
 #define CRASHES_ALLOWED 1 /* the next one quarantines */
 
@@ -270,6 +271,7 @@ static void take_envelope(struct decoding *d, struct envelope *envelope)
 	context = decode_value_text(d, found[E_CONTEXT].value, quirks);
 	if (context.p && !delivery->context.p)
 		delivery->context = context;
+	upstream_read(delivery, found[E_OEM].value);
 }
 
 static const struct tree *records_of(const struct envelope *envelope)
@@ -377,6 +379,7 @@ static void forget(struct delivery *delivery)
 	delivery->quarantined = NULL;
 	delivery->n_quarantined = 0;
 	delivery->detail = delivery->envelope_id = delivery->context = (struct str){ 0 };
+	delivery->upstream = (struct upstream){ 0 };
 }
 
 static void set_aside(struct delivery *delivery, enum delivery_kind kind, const char *reason,
@@ -405,6 +408,7 @@ static void take_root(struct decoding *d, const struct tree *root)
 	if (d->full)
 		return;
 	decode_drop_duplicates(d);
+	upstream_check(delivery);
 	/* People see the quirks of a delivery at each of its events. */
 	for (uint32_t i = 0; i < delivery->n_events; i++)
 		delivery->events[i].quirks |= delivery->quirks;

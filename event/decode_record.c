@@ -9,6 +9,7 @@
 #include "event/delivery.h"
 #include "event/limits.h"
 #include "event/tree.h"
+#include "event/upstream.h"
 
 /* 2015-01-01: no Redfish service pushed events before. */
 #define SANE_FROM_US   (1420070400 * CLOCK_US_PER_S)
@@ -544,6 +545,7 @@ void decode_record(struct decoding *d, const struct tree *object, bool bare, str
 		event->log_entry = link_text(&r, r.found[P_LOG_ENTRY].value);
 	if (d->delivery->flags & DELIVERY_BACKFILLED)
 		decode_log_entry(&r);
+	event->upstream_seq = upstream_seq(r.found[P_OEM].value);
 	*context_out = property_text(&r, P_CONTEXT);
 	derive_category(event);
 }

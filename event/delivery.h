@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "base/uuid.h"
 #include "event/event.h"
+#include "event/upstream.h"
 
 struct arena;
 struct err;
@@ -63,6 +64,7 @@ struct delivery {
 	/* filled by decode and resolve */
 	enum delivery_kind kind;
 	struct str envelope_id, context;
+	struct upstream upstream;
 	struct event *events;
 	uint32_t n_events;
 	struct quarantined_record *quarantined;

@@ -59,6 +59,7 @@ struct event {
 	struct str sender_message;    /* as sent */
 	struct str sender_resolution; /* as sent */
 	struct str log_entry;	      /* LogEntry link */
+	int64_t upstream_seq; /* in the log of the rfeventd that sent it; 0: none did */
 
 	enum severity severity; /* MessageSeverity, Severity, registry, in this order */
 	enum category category;

@@ -135,6 +135,8 @@ const struct config_key config_keys[] = {
 	  .help = "as receiver.tls.certificates" },
 	{ .name = "api.metrics_public", .type = CONFIG_BOOL, AT(api_metrics_public), .initial = "false",
 	  .help = "/metrics without login" },
+	{ .name = "api.origins", .type = CONFIG_LIST, AT(api_origins),
+	  .help = "pages that may open /stream besides those of the service itself: 'https://host:port'" },
 
 	{ .name = "storage.url", .type = CONFIG_TEXT, AT(storage_url), .secret = true,
 	  .help = "libpq URI of PostgreSQL; empty: a private server in state_dir" },
@@ -165,6 +167,19 @@ const struct config_key config_keys[] = {
 	{ .name = "secrets.key_file", .type = CONFIG_TEXT, AT(secrets_key_file),
 	  .help = "file with the key that all replicas of a database share; one with another key "
 		  "does not start" },
+
+	{ .name = "subscriptions.allow_http", .type = CONFIG_BOOL, AT(subscriptions_allow_http),
+	  .initial = "false", .help = "Destinations of subscriptions may be http://, too" },
+	{ .name = "subscriptions.ca", .type = CONFIG_TEXT, AT(subscriptions_ca),
+	  .help = "file with the certificate authorities that Destinations are checked against where "
+		  "VerifyCertificate is true; empty: the system's" },
+	{ .name = "subscriptions.retry_attempts", .type = CONFIG_INT, AT(subscriptions_retry_attempts),
+	  .initial = "3", .min = 0, .max = 1000,
+	  .help = "DeliveryRetryAttempts: then a subscription ends or is suspended, where its policy says so" },
+	{ .name = "subscriptions.retry_interval", .type = CONFIG_DURATION,
+	  AT(subscriptions_retry_interval_us), .initial = "10s", .min = CLOCK_US_PER_S, .max = HOUR_US,
+	  .help = "DeliveryRetryIntervalSeconds: the first wait of RetryForeverWithBackoff, every wait of "
+		  "the others" },
 
 	{ .name = "registries.path", .type = CONFIG_LIST, AT(registries_path), .reload = true,
 	  .help = "folders with message registries, besides the shipped ones and state_dir/registries" },

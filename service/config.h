@@ -52,6 +52,7 @@ struct config {
 	struct config_list api_listen, api_listen_plain;
 	struct config_maps api_certificates;
 	bool api_metrics_public;
+	struct config_list api_origins;
 
 	char *storage_url, *storage_direct_url, *storage_read_url;
 	int storage_acknowledge;
@@ -59,6 +60,9 @@ struct config {
 	int64_t storage_keep_events_us, storage_keep_metric_reports_us, storage_keep_audit_us;
 	struct config_list storage_adopt;
 	char *secrets_key_file;
+	bool subscriptions_allow_http;
+	int64_t subscriptions_retry_attempts, subscriptions_retry_interval_us;
+	char *subscriptions_ca;
 
 	struct config_list registries_path, translations_path;
 	char *default_language;

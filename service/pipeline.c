@@ -11,12 +11,14 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/seal.h"
 #include "base/slot.h"
 #include "event/decode.h"
 #include "event/delivery.h"
 #include "event/guard.h"
 #include "event/limits.h"
 #include "event/source_set.h"
+#include "forward/forwarder.h"
 #include "receiver/limits.h"
 #include "receiver/receiver.h"
 #include "registries/default_words.h"
@@ -79,6 +81,7 @@ struct pipeline {
 	char *registry_mirror;
 	struct default_words *default_words;
 	struct accounts *accounts;
+	struct forwarder *forwarder;
 	struct api *api;
 };
 
@@ -202,6 +205,30 @@ static void on_new_epoch(void *ctx, struct uuid before, struct uuid now)
 				    str_of(uuid_format(now, texts[1])) };
 
 	conditions_tell(pipeline->conditions, CONDITION_EPOCH_CHANGED, STR(""), args, 2);
+}
+
+/* These three on the forwarder. */
+static void on_failing(void *ctx, struct str name, struct str why)
+{
+	struct pipeline *pipeline = ctx;
+	const struct str args[] = { name, why };
+
+	conditions_raise(pipeline->conditions, CONDITION_FORWARDER_FAILING, name, args, 2);
+}
+
+static void on_well(void *ctx, struct str name)
+{
+	struct pipeline *pipeline = ctx;
+
+	conditions_clear(pipeline->conditions, CONDITION_FORWARDER_FAILING, name);
+}
+
+static void on_subscription_ended(void *ctx, struct str name, struct str why)
+{
+	struct pipeline *pipeline = ctx;
+	const struct str args[] = { name, why };
+
+	conditions_tell(pipeline->conditions, CONDITION_DEAD_LETTER, name, args, 2);
 }
 
 /* On the journal thread, which ends the process then. */
@@ -487,6 +514,25 @@ static int start_accounts(struct pipeline *pipeline, const struct config *config
 	return r;
 }
 
+static int start_forwarder(struct pipeline *pipeline, const struct config *config, struct err *err)
+{
+	struct forwarder_config forwarder = {
+		.url = pipeline->url,
+		.feed = pipeline->feed,
+		.sources = keeper_sources(pipeline->keeper),
+		.key = keeper_seal_key(pipeline->keeper),
+		.ca_file = config->subscriptions_ca,
+		.rules = { config->subscriptions_retry_interval_us,
+			   (unsigned)config->subscriptions_retry_attempts },
+		.on_failing = on_failing,
+		.on_well = on_well,
+		.on_ended = on_subscription_ended,
+		.on_ctx = pipeline,
+	};
+
+	return forwarder_start(&forwarder, &pipeline->forwarder, err);
+}
+
 static int start_api(struct pipeline *pipeline, const struct config *config, struct err *err)
 {
 	struct api_config api = {
@@ -494,6 +540,8 @@ static int start_api(struct pipeline *pipeline, const struct config *config, str
 		.n_addresses = pipeline->doors.n_api,
 		.uuid = keeper_node(pipeline->keeper),
 		.metrics_public = config->api_metrics_public,
+		.origins = config->api_origins.items,
+		.n_origins = config->api_origins.n,
 		.accounts = pipeline->accounts,
 		.sources = keeper_sources(pipeline->keeper),
 		.max_sources = (size_t)config->receiver_max_sources,
@@ -506,6 +554,11 @@ static int start_api(struct pipeline *pipeline, const struct config *config, str
 		.feed = pipeline->feed,
 		.is_ready = is_ready,
 		.is_ready_ctx = pipeline,
+		.forwarder = pipeline->forwarder,
+		.allow_http = config->subscriptions_allow_http,
+		.deliver = journal_thread_deliver,
+		.deliver_ctx = pipeline->journal_thread,
+		.own_source = condition_source_id(keeper_node(pipeline->keeper)),
 	};
 	int r;
 
@@ -523,8 +576,6 @@ static int start_api(struct pipeline *pipeline, const struct config *config, str
 	api.prepare = prepare_on_loader;
 	api.prepare_delivered = prepare_on_worker;
 	api.prepare_ctx = pipeline;
-	api.deliver = journal_thread_deliver;
-	api.deliver_ctx = pipeline->journal_thread;
 	api.registry_mirror = pipeline->registry_mirror;
 	api.fetcher = pipeline->registry_fetcher;
 	metrics_on_scrape(on_scrape, pipeline);
@@ -582,6 +633,8 @@ int pipeline_start(const struct config *config, struct loop *loop, struct pipeli
 	if (r == 0)
 		r = start_accounts(pipeline, config, err);
 	if (r == 0)
+		r = start_forwarder(pipeline, config, err);
+	if (r == 0)
 		r = start_api(pipeline, config, err);
 	if (r < 0) {
 		pipeline_stop(pipeline);
@@ -634,6 +687,7 @@ void pipeline_stop(struct pipeline *pipeline)
 		receiver_drain(pipeline->receiver);
 		receiver_stop(pipeline->receiver, STOP_RECEIVER_MS);
 	}
+	forwarder_halt(pipeline->forwarder);
 	upkeep_stop(pipeline->upkeep);
 	condition_watch_stop(pipeline->condition_watch);
 	conditions_stop(pipeline->conditions);
@@ -647,6 +701,7 @@ void pipeline_stop(struct pipeline *pipeline)
 	query_pool_halt(pipeline->writes);
 	api_stop(pipeline->api, STOP_API_MS);
 	accounts_stop(pipeline->accounts);
+	forwarder_stop(pipeline->forwarder);
 	loader_stop(pipeline->loader);
 	receiver_free(pipeline->receiver);
 	feed_stop(pipeline->feed);

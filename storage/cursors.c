@@ -106,3 +106,55 @@ int cursor_release(struct db *db, const struct cursor *cursor, struct err *err)
 		      " RETURNING 1",
 		      cursor, params, ARRAY_LEN(params), err);
 }
+
+int cursor_make(struct db *db, const char *name, struct err *err)
+{
+	const struct db_param params[] = { DB_STR(str_of(name)) };
+
+	return db_query(db,
+			"INSERT INTO cursor (name, owner, leased_until, epoch, seq)"
+			" SELECT $1, gen_random_uuid(), '-infinity', m.epoch, c.seq"
+			" FROM meta m, counter c",
+			params, ARRAY_LEN(params), NULL, err);
+}
+
+int cursor_skip(struct db *db, const char *name, struct err *err)
+{
+	const struct db_param params[] = { DB_STR(str_of(name)) };
+
+	return db_query(db,
+			"UPDATE cursor SET epoch = m.epoch, seq = c.seq, term = term + 1,"
+			" leased_until = '-infinity', changed = now()"
+			" FROM meta m, counter c WHERE name = $1",
+			params, ARRAY_LEN(params), NULL, err);
+}
+
+int cursor_drop(struct db *db, const char *name, struct err *err)
+{
+	const struct db_param params[] = { DB_STR(str_of(name)) };
+
+	return db_query(db, "DELETE FROM cursor WHERE name = $1", params, ARRAY_LEN(params), NULL,
+			err);
+}
+
+int cursor_translate(struct db *db, struct uuid epoch, int64_t seq, struct uuid *epoch_out,
+		     int64_t *seq_out, struct err *err)
+{
+	char log[UUID_TEXT_BYTES], at[24];
+	const struct db_param params[] = { db_uuid(epoch, log), db_i64(seq, at) };
+	struct db_result *result;
+	int r = db_query(db,
+			 "SELECT epoch, CASE WHEN epoch = $1::uuid THEN $2::bigint"
+			 " ELSE least($2::bigint, base_seq) END FROM meta",
+			 params, ARRAY_LEN(params), &result, err);
+
+	if (r < 0)
+		return r;
+	r = db_rows(result) == 1 ? 0 : err_set(err, -EIO, "cursor: the log has no identity");
+	if (r == 0) {
+		*epoch_out = db_get_uuid(result, 0, 0);
+		*seq_out = db_int(result, 0, 1);
+	}
+	db_result_free(result);
+	return r;
+}

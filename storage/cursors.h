@@ -38,6 +38,15 @@ int cursor_renew(struct db *db, const struct cursor *cursor, struct err *err);
 /* Renews the lease too. Inside a transaction of the caller's -ESTALE must roll it back. */
 int cursor_move(struct db *db, struct cursor *cursor, struct uuid epoch, int64_t seq,
 		struct err *err);
+/* A new cursor that nobody owns, where the log ends now: all that is committed later lies behind it. */
+int cursor_make(struct db *db, const char *name, struct err *err);
+/* To where the log ends now. Whoever owns it finds out by -ESTALE and claims it again. */
+int cursor_skip(struct db *db, const char *name, struct err *err);
+int cursor_drop(struct db *db, const char *name, struct err *err); /* one that is not there is fine */
+/* Where a cursor of `epoch` at `seq` stands in the log there is now: the same place, or where that
+ * log began to differ. */
+int cursor_translate(struct db *db, struct uuid epoch, int64_t seq, struct uuid *epoch_out,
+		     int64_t *seq_out, struct err *err);
 int cursor_release(struct db *db, const struct cursor *cursor, struct err *err);
 
 #endif

@@ -28,6 +28,8 @@
 #define LOG_PAGE_MAX_BYTES (512u << 20)	     /* texts of one read */
 #define TEXT_CACHE_MAX 65536		     /* ids of texts known to stand in the day's dictionary */
 #define LOG_DAYS_AHEAD 3		     /* partitions attached before they are needed */
+#define UPSTREAM_MAX_RANGES_TEXT "1000"     /* of one stream of another rfeventd, which sends in order: it
+					      * has one; beyond, no more are noted */
 #define SNAPSHOT_MAX_BYTES (512u << 20)	     /* 200,000 sources with long names, and room */
 
 #endif

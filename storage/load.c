@@ -62,7 +62,7 @@ static uint32_t n_left_out(const struct load_item *item)
 	return item->n_refused + item->n_known;
 }
 
-static bool is_left_out(const struct load_item *item, uint32_t i)
+bool load_item_skips(const struct load_item *item, uint32_t i)
 {
 	return (item->refused && item->refused[i]) || (item->known && item->known[i]);
 }
@@ -84,8 +84,8 @@ void load_item_init(struct load_item *item, struct delivery *delivery, struct uu
 				    .is_enrolled = delivery->flags & DELIVERY_ENROLLED };
 	if (!load_item_has_events(item))
 		return;
-	/* Entries are known one by one, however they come together. */
-	if (!load_is_backfill(item))
+	/* Entries, and events of another rfeventd, are known one by one, however they come together. */
+	if (!load_is_backfill(item) && uuid_is_zero(delivery->upstream.stream))
 		item->hash = repeats_hash(delivery->raw);
 	item->text_ids = xcalloc(delivery->n_events, sizeof(item->text_ids[0]));
 	for (uint32_t i = 0; i < delivery->n_events; i++)
@@ -289,12 +289,13 @@ static void build_rows(struct load *load, struct load_batch *batch, int64_t seq_
 	begin_rows(load);
 	for (size_t i = 0; i < batch->n_items; i++) {
 		struct load_item *item = &batch->items[i];
+		uint32_t part = 0;
 
 		item->first_seq = seq + 1;
 		if (!load_item_has_events(item))
 			continue;
-		for (uint32_t e = 0, part = 0; e < item->delivery->n_events; e++)
-			if (!is_left_out(item, e))
+		for (uint32_t e = 0; e < item->delivery->n_events; e++)
+			if (!load_item_skips(item, e))
 				put_event(load, item, e, part++);
 		seq += n_logged(item);
 	}
@@ -410,7 +411,7 @@ static int save_one_by_one(struct load *load, struct load_batch *batch, int64_t 
 	for (uint32_t i = 0; i < n; i++) {
 		int r;
 
-		if (is_left_out(item, i))
+		if (load_item_skips(item, i))
 			continue;
 		r = save_event_or_set_aside(load, item, i, part, err);
 		if (r < 0)
@@ -491,7 +492,10 @@ static int decide(struct load *load, struct load_batch *batch, int64_t seq_befor
 		struct load_item *item = &batch->items[i];
 
 		*as_built &= decide_repeat(load, item);
-		r = load_compare(load, item, seq_before, err);
+		if (!batch->retry)
+			r = load_upstream(load, item, err);
+		if (r == 0)
+			r = load_compare(load, item, seq_before, err);
 		*as_built &= item->n_known == 0 && !item->unsure;
 	}
 	return r;
@@ -600,7 +604,7 @@ static size_t fill_entries(const struct load_item *item, bool provisional, struc
 	for (uint32_t i = 0; i < delivery->n_events; i++) {
 		struct entry *entry = &entries[n];
 
-		if (is_left_out(item, i))
+		if (load_item_skips(item, i))
 			continue;
 		*entry = (struct entry){ .seq = provisional ? 0 : item->first_seq + (int64_t)n,
 					 .delivery = delivery->id,

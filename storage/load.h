@@ -40,7 +40,7 @@ struct load_item {
 	bool is_repeat, may_be_repeat;
 	bool *refused; /* per event: the database would not have it; owned, or NULL */
 	uint32_t n_refused;
-	bool *known; /* per event: in the log already, by the other road; owned, or NULL */
+	bool *known; /* per event: in the log already, by another way; owned, or NULL */
 	uint32_t n_known;
 	bool *unsure;      /* per event: it may be; owned, or NULL */
 	int64_t *row_seqs; /* of a backfilled delivery: the rows of known events; owned, or NULL */
@@ -125,6 +125,10 @@ int load_look(struct load *load, const struct load_batch *batch, struct err *err
 int load_compare(struct load *load, struct load_item *item, int64_t seq_before, struct err *err);
 int load_entry_rows(struct load *load, const struct load_batch *batch, struct err *err);
 void load_look_free(struct log_rows *look); /* NULL is allowed */
+/* load_upstream.c: which events of an item another delivery of the same rfeventd brought before, and
+ * that this one brings the rest. Inside the transaction. */
+int load_upstream(struct load *load, struct load_item *item, struct err *err);
+bool load_item_skips(const struct load_item *item, uint32_t event); /* known, or refused */
 /* load_sources.c: rows for enrolled sources that have none yet. */
 int load_enrolled(struct load *load, const struct load_item *items, size_t n_items,
 		  struct err *err);

@@ -467,7 +467,7 @@ static int compare_push(struct load *load, struct load_item *item, struct err *e
 	if (r == 0)
 		r = find_roads(load, &rows, err);
 	for (uint32_t i = 0; i < item->delivery->n_events && r == 0 && rows.n > 0; i++)
-		if (item->delivery->events[i].event_time_sane)
+		if (item->delivery->events[i].event_time_sane && !load_item_skips(item, i))
 			r = decide_push(load, item, &rows, i, err);
 	rows_fini(&rows);
 	return r;

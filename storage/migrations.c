@@ -348,8 +348,30 @@ static const char version_7[] =
  */
 static const char version_8[] = "ALTER TABLE source ADD COLUMN details text;";
 
+/* Version 9.
+ *
+ * Destinations of subscriptions (their positions are cursors), and what of another rfeventd's log is
+ * in ours. config: the EventDestination's properties as JSON. headers: HttpHeaders, sealed with the
+ * replicas' key. version: of all that a replica keeps in memory, and wakes nobody when a delivery's
+ * fate is noted.
+ */
+static const char version_9[] =
+	"CREATE TABLE subscription ("
+	"  id uuid PRIMARY KEY, config text NOT NULL, headers text,"
+	"  suspended boolean NOT NULL DEFAULT false,"
+	"  failing_since timestamptz, error text," /* NULL: it takes what it is sent */
+	"  version bigint NOT NULL DEFAULT 1,"
+	"  created timestamptz NOT NULL DEFAULT now());"
+
+	/* stream: one subscription on one log; seqs: of that log, as far as we were told of them. */
+	"CREATE TABLE upstream_seen ("
+	"  source_id uuid NOT NULL, stream uuid NOT NULL,"
+	"  seqs int8multirange NOT NULL, changed timestamptz NOT NULL DEFAULT now(),"
+	"  PRIMARY KEY (source_id, stream)"
+	") WITH (fillfactor = 50);";
+
 const char *const migrations[] = {
 	version_1, version_2, version_3, version_4, version_5, version_6,
-	version_7, version_8,
+	version_7, version_8, version_9,
 };
 const size_t n_migrations = ARRAY_LEN(migrations);

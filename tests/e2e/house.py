@@ -353,7 +353,10 @@ class Stream:
         self._loop.run_until_complete(self._listen())
 
     def send(self, message):
-        text = message if isinstance(message, str) else json.dumps(message)
+        self.send_raw(message if isinstance(message, str) else json.dumps(message))
+
+    def send_raw(self, text):
+        """Text, or bytes for a binary message."""
         asyncio.run_coroutine_threadsafe(self._socket.send(text), self._loop).result(10)
 
     def stall(self, seconds):

@@ -67,8 +67,9 @@ static void count_closed(void *ctx, struct str peer)
 	n_closed++;
 }
 
-static bool token_valid(void *ctx, struct str token)
+static bool whose_token(void *ctx, struct str token, char *account)
 {
+	memcpy(account, "walker", sizeof("walker"));
 	return str_eq(token, STR("good"));
 }
 
@@ -92,7 +93,7 @@ static struct house open_house_with(int64_t oldest_seq, int64_t last_seq, bool c
 	config.feed = house.feed;
 	config.sources = house.sources;
 	config.default_language = "en";
-	config.token_valid = token_valid;
+	config.whose_token = whose_token;
 	config.closed = count_closed;
 	assert_int_equal(websocket_start(&config, &house.websocket, &err), 0);
 	return house;
@@ -174,9 +175,16 @@ static struct client connect_with(struct house *house, const int fds[2], const c
 				  const char *query, bool authenticated, struct str behind)
 {
 	struct client client = { .fd = fds[0] };
+	struct websocket_arrival arrival = { .query = str_of(query),
+					     .language = STR("de-AT, en;q=0.5"),
+					     .peer = STR("192.0.2.1") };
 	struct strbuf request;
 	struct err err = { "" };
 
+	if (authenticated)
+		arrival.account = STR("ann");
+	if (protocol && strcmp(protocol, "cloudevents.json") == 0)
+		arrival.form = STREAM_CLOUDEVENTS;
 	set_wait(fds[0]);
 	strbuf_init(&client.in, MAX_BYTES);
 	strbuf_init(&request, 65536);
@@ -187,10 +195,8 @@ static struct client connect_with(struct house *house, const int fds[2], const c
 		strbuf_putf(&request, "Sec-WebSocket-Protocol: %s\r\n", protocol);
 	strbuf_put_text(&request, "\r\n");
 	strbuf_put(&request, behind);
-	assert_int_equal(websocket_adopt(house->websocket, fds[1], strbuf_str(&request),
-					 str_of(query), STR("de-AT, en;q=0.5"), STR("192.0.2.1"),
-					 authenticated, &err),
-			 0);
+	arrival.request = strbuf_str(&request);
+	assert_int_equal(websocket_adopt(house->websocket, fds[1], &arrival, &err), 0);
 	strbuf_fini(&request);
 	return client;
 }

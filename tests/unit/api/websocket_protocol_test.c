@@ -218,8 +218,12 @@ static void test_messages(void **state)
 	assert_string_equal(out.p,
 			    "{\"type\":\"gap\",\"from\":1,\"to\":90,\"reason\":\"retention\"}");
 	strbuf_reset(&out);
-	stream_position(&out, 5);
+	stream_position(&out, 5, NULL);
 	assert_string_equal(out.p, "{\"type\":\"position\",\"seq\":5}");
+	strbuf_reset(&out);
+	stream_position(&out, 6, "de");
+	assert_string_equal(out.p, "{\"type\":\"position\",\"seq\":6,\"changed\":true,"
+				   "\"language\":\"de\"}");
 	strbuf_reset(&out);
 	stream_error(&out, "bad_filter", "column 3: \"x\"");
 	assert_string_equal(out.p, "{\"type\":\"error\",\"code\":\"bad_filter\","

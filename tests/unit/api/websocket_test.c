@@ -211,7 +211,7 @@ static void test_after_unknown(void **state)
 	expect_events(&client, 13, 1, false);
 	expect_number(&client, "caught_up", "seq", 13);
 	send_text(&client, "{\"type\":\"subscribe\",\"after\":5000}");
-	expect_error(&client, "after_unknown", "after");
+	expect_error(&client, "after_unknown", "seq");
 	close_client(&client);
 	close_house(&house);
 }
@@ -362,7 +362,217 @@ static void test_include(void **state)
 	close_house(&house);
 }
 
+/* --- changes in flight --- */
+
+/* What the client is told about the change: the seq that it takes effect behind. What came before
+ * is counted into client->last_seq. */
+static int64_t expect_changed(struct client *client, const char *language)
+{
+	for (;;) {
+		json_t *message = next_message(client), *number = json_object_get(message, "seq");
+		const char *type = json_string_value(json_object_get(message, "type"));
+		int64_t seq = json_integer_value(number);
+		bool is_it = json_is_true(json_object_get(message, "changed"));
+
+		if (strcmp(type, "events") == 0) {
+			json_t *events = json_object_get(message, "events");
+
+			seq = json_integer_value(json_object_get(json_array_get(events, 0), "seq"));
+			assert_int_equal(seq, client->last_seq + 1);
+			client->last_seq += (int64_t)json_array_size(events);
+		} else if (is_it) {
+			assert_type(message, "position");
+			assert_string_equal(json_string_value(json_object_get(message, "language")),
+					    language);
+		}
+		json_decref(message);
+		if (is_it)
+			return seq;
+	}
+}
+
+/* A change while it catches up, and one while it is live: nothing is skipped, nothing comes twice,
+ * and it knows from where on the change counts. */
+static void test_changes_go_on_where_it_is(void **state)
+{
+	struct house house = open_house(1, 0);
+	struct client client = connect_client(&house, "", true);
+	int64_t seq;
+
+	publish(&house, 20000);
+	expect_hello(&client, EPOCH_A, 1, 0);
+	send_text(&client, "{\"type\":\"subscribe\",\"after\":0}");
+	expect_events(&client, 256, 1, false);
+	send_text(&client, "{\"type\":\"subscribe\",\"language\":\"en\"}");
+	seq = expect_changed(&client, "en");
+	assert_int_equal(seq, client.last_seq);
+	assert_true(client.last_seq < 20000);
+	expect_events(&client, 20000, 1, false);
+	expect_number(&client, "caught_up", "seq", 20000);
+	send_text(&client, "{\"type\":\"subscribe\",\"filter\":\"Severity eq 'OK'\"}");
+	assert_int_equal(expect_changed(&client, "en"), 20000);
+	expect_number(&client, "caught_up", "seq", 20000);
+	publish(&house, 2);
+	client.last_seq = 20001; /* critical */
+	expect_events(&client, 20002, 1, true);
+	/* A position of its own choice. */
+	send_text(&client, "{\"type\":\"subscribe\",\"after\":19999}");
+	client.last_seq = 19999;
+	expect_events(&client, 20002, 1, false);
+	close_client(&client);
+	close_house(&house);
+}
+
+/* Live, and changed before the log was reached: what it holds already is not live. */
+static void test_a_change_before_the_log_is_reached(void **state)
+{
+	const struct websocket_config times = { .feed = NULL };
+	struct house house = open_house_with(0, 0, false, &times);
+	struct client client = connect_client(&house, "after=live", true);
+
+	expect_hello(&client, EPOCH_A, 0, 0);
+	send_text(&client, "{\"type\":\"subscribe\",\"filter\":\"EventId ne 'x'\"}");
+	assert_int_equal(expect_changed(&client, "en"), 0);
+	feed_connected(house.feed, epoch_a, 1, 8);
+	expect_number(&client, "caught_up", "seq", 8);
+	house.last_seq = client.last_seq = 8;
+	publish(&house, 3);
+	expect_events(&client, 11, 1, true);
+	close_client(&client);
+	close_house(&house);
+}
+
+/* --- CloudEvents --- */
+
+static struct client connect_cloud(struct house *house, const char *query, bool authenticated)
+{
+	struct client client;
+	int fds[2];
+
+	open_pair(fds);
+	client = connect_with(house, fds, "cloudevents.json", query, authenticated, STR(""));
+	take_handshake(&client, "Sec-WebSocket-Protocol: cloudevents.json");
+	return client;
+}
+
+static const char *text_at(const json_t *object, const char *name)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	if (!text)
+		fail_msg("%s is missing", name);
+	return text;
+}
+
+/* The data of a message about the stream; new. */
+static json_t *next_control(struct client *client, const char *kind)
+{
+	json_t *event = next_message(client), *data = json_object_get(event, "data");
+	char type[64];
+
+	snprintf(type, sizeof(type), "io.rfeventd.stream.%s.v1", kind);
+	assert_string_equal(text_at(event, "type"), type);
+	assert_string_equal(text_at(event, "specversion"), "1.0");
+	assert_string_equal(text_at(event, "source"), "/stream");
+	assert_string_equal(text_at(event, "datacontenttype"), "application/json");
+	assert_int_equal(strlen(text_at(event, "id")), UUID_TEXT_BYTES - 1);
+	assert_string_equal(text_at(data, "type"), kind);
+	json_incref(data);
+	json_decref(event);
+	return data;
+}
+
+static void expect_cloud_event(struct client *client, int64_t seq)
+{
+	json_t *event = next_message(client), *data = json_object_get(event, "data");
+	char sequence[32];
+
+	snprintf(sequence, sizeof(sequence), "%020lld", (long long)seq);
+	assert_string_equal(text_at(event, "type"), "org.dmtf.redfish.event.v1");
+	assert_string_equal(text_at(event, "source"),
+			    "/sources/07000000-0000-0000-0000-000000000000");
+	assert_string_equal(text_at(event, "id"), text_at(data, "id"));
+	assert_string_equal(text_at(event, "time"), text_at(data, "received"));
+	assert_string_equal(text_at(event, "sequence"), sequence);
+	assert_string_equal(text_at(event, "severitytext"), seq % 3 ? "OK" : "Critical");
+	assert_int_equal(json_integer_value(json_object_get(event, "severitynumber")),
+			 seq % 3 ? 9 : 18);
+	assert_null(json_object_get(event, "subject")); /* these have no origin */
+	assert_int_equal(json_integer_value(json_object_get(data, "seq")), seq);
+	json_decref(event);
+}
+
+/* Subscribed without a word; each event a message of its own, behind the ring and live. */
+static void test_cloud_events(void **state)
+{
+	struct house house = open_house(1, 0);
+	struct client client = connect_cloud(&house, "", true), late;
+
+	json_decref(next_control(&client, "hello"));
+	json_decref(next_control(&client, "caught_up"));
+	publish_provisional(&house); /* not for it: it would pass for the event itself */
+	publish(&house, 300);
+	for (int64_t seq = 1; seq <= 300; seq++)
+		expect_cloud_event(&client, seq);
+	late = connect_cloud(&house, "after=297&filter=Severity%20eq%20'Critical'", true);
+	json_decref(next_control(&late, "hello"));
+	expect_cloud_event(&late, 300);
+	json_decref(next_control(&late, "caught_up"));
+	send_text(&late, "{\"type\":\"subscribe\",\"filter\":\"nonsense\"}");
+	json_decref(next_control(&late, "error"));
+	close_client(&late);
+	late = connect_cloud(&house, "", false);
+	send_text(&late, "{\"type\":\"subscribe\",\"token\":\"bad\"}");
+	json_decref(next_control(&late, "error"));
+	assert_int_equal(read_to_the_end(&late), 4401);
+	close_client(&late);
+	close_client(&client);
+	close_house(&house);
+}
+
 /* --- who may --- */
+
+static struct client connect_walker(struct house *house)
+{
+	struct client client = connect_client(house, "", false);
+
+	send_text(&client, "{\"type\":\"subscribe\",\"token\":\"good\"}");
+	return client;
+}
+
+/* Also who shows its token later; one that is gone makes room; other accounts do not notice. */
+static void test_streams_of_an_account(void **state)
+{
+	struct websocket_config caps = { .max_per_account = 2 };
+	struct house house = open_house_with(1, 0, true, &caps);
+	struct client first = connect_client(&house, "", true);
+	struct client second = connect_client(&house, "", true), late, walkers[3];
+
+	expect_hello(&first, EPOCH_A, 1, 0);
+	expect_hello(&second, EPOCH_A, 1, 0);
+	late = connect_client(&house, "after=0", true);
+	expect_error(&late, "too_many", NULL);
+	assert_int_equal(read_to_the_end(&late), 1013);
+	close_client(&late);
+	/* By a token, too. */
+	for (size_t i = 0; i < ARRAY_LEN(walkers); i++)
+		walkers[i] = connect_walker(&house);
+	expect_hello(&walkers[0], EPOCH_A, 1, 0);
+	expect_hello(&walkers[1], EPOCH_A, 1, 0);
+	expect_error(&walkers[2], "too_many", NULL);
+	assert_int_equal(read_to_the_end(&walkers[2]), 1013);
+	/* One that leaves makes room. */
+	send_frame(&walkers[0], 0x80 | OPCODE_CLOSE, STR("\x03\xe8"));
+	assert_int_equal(read_to_the_end(&walkers[0]), 1000);
+	late = connect_walker(&house);
+	expect_hello(&late, EPOCH_A, 1, 0);
+	close_client(&late);
+	for (size_t i = 0; i < ARRAY_LEN(walkers); i++)
+		close_client(&walkers[i]);
+	close_client(&first);
+	close_client(&second);
+	close_house(&house);
+}
 
 static void test_token_in_the_first_message(void **state)
 {
@@ -625,6 +835,35 @@ static void test_stalled_client(void **state)
 }
 
 /* One event larger than every cap of the queue still comes. */
+/* Pings come when nothing else does; who does not answer them is gone. */
+static void test_silence(void **state)
+{
+	struct websocket_config times = { .ping_s = 1, .silence_s = 2 };
+	struct house house = open_house_with(1, 0, true, &times);
+	struct client deaf = connect_client(&house, "", true);
+	struct client alive = connect_client(&house, "", true);
+	int64_t until_us = clock_monotonic_us() + 3 * CLOCK_US_PER_S;
+	struct strbuf payload;
+	int n_pings = 0;
+
+	strbuf_init(&payload, MAX_BYTES);
+	expect_hello(&alive, EPOCH_A, 1, 0);
+	while (clock_monotonic_us() < until_us) {
+		assert_int_equal(next_frame(&alive, &payload), OPCODE_PING);
+		send_frame(&alive, 0x80 | OPCODE_PONG, strbuf_str(&payload));
+		n_pings++;
+	}
+	assert_in_range(n_pings, 2, 4);
+	expect_hello(&deaf, EPOCH_A, 1, 0);
+	assert_int_equal(next_frame(&deaf, &payload), OPCODE_PING);
+	read_to_the_end(&deaf); /* fails after 5 s without an end */
+	assert_true(metric_read(METRIC_STREAM_CLIENTS, "websocket") == 1);
+	strbuf_fini(&payload);
+	close_client(&deaf);
+	close_client(&alive);
+	close_house(&house);
+}
+
 static void test_large_event(void **state)
 {
 	struct house house = open_house(1, 0);
@@ -650,8 +889,8 @@ static void test_come_and_go(void **state)
 
 		publish(&house, 20);
 		if (i % 4 == 0)
-			send_text(&client,
-				  "{\"type\":\"subscribe\",\"after\":3,\"filter\":\"Id gt 10\"}");
+			send_text(&client, "{\"type\":\"subscribe\",\"after\":3,\"filter\":"
+					   "\"EventId ne 'x'0\"}");
 		if (i % 7 == 0)
 			json_decref(next_of_type(&client, "hello"));
 		close_client(&client);
@@ -676,6 +915,10 @@ int main(void)
 		cmocka_unit_test(test_epoch_changes),
 		cmocka_unit_test(test_log_goes_back),
 		cmocka_unit_test(test_include),
+		cmocka_unit_test(test_changes_go_on_where_it_is),
+		cmocka_unit_test(test_a_change_before_the_log_is_reached),
+		cmocka_unit_test(test_cloud_events),
+		cmocka_unit_test(test_streams_of_an_account),
 		cmocka_unit_test(test_token_in_the_first_message),
 		cmocka_unit_test(test_strangers),
 		cmocka_unit_test(test_strangers_per_peer),
@@ -686,6 +929,7 @@ int main(void)
 		cmocka_unit_test(test_goodbye),
 		cmocka_unit_test(test_slow_client),
 		cmocka_unit_test(test_stalled_client),
+		cmocka_unit_test(test_silence),
 		cmocka_unit_test(test_large_event),
 		cmocka_unit_test(test_come_and_go),
 	};
