@@ -383,7 +383,7 @@ def test_a_flood_of_wrong_passwords_slows_nobody(service):
         thread.join()
     assert set(statuses) <= {401, 429, 503} and 429 in statuses
     assert statuses.count(401) < 60  # the address is held back
-    assert sorted(took)[len(took) // 2] < 1.0
+    assert sorted(took)[len(took) // 2] < 2.5  # behind the hashes it would be twice that
     held = wait_audit(service, lambda e: e["MessageId"].endswith(".AddressHeldBack"))
     assert held["Severity"] == "Warning" and held["Oem"]["Rfeventd"]["Status"] == 429
 

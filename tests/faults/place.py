@@ -221,7 +221,7 @@ class Site:
         except (psycopg2.Error, OSError):
             return False
 
-    def fill_until_refused(self, timeout=40):
+    def fill_until_refused(self, timeout=120):
         """Large bodies until one is refused; that answer."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
