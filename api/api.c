@@ -10,6 +10,7 @@
 #include "api/auth.h"
 #include "api/limits.h"
 #include "api/reply.h"
+#include "api/tasks.h"
 #include "api/websocket.h"
 #include "base/err.h"
 #include "base/loop.h"
@@ -81,6 +82,7 @@ int api_start(const struct api_config *config, struct api **out, struct err *err
 	api->config = *config;
 	api->shared = http_shared_new(&limits, "api");
 	api->auth.accounts = config->accounts;
+	api->tasks = tasks_new(api, config->tasks_path);
 	api->words = words_new(config->registries, config->catalogs, config->default_language);
 	api->answers = mailbox_new(SIZE_MAX); /* bounded by the pool's QUERY_MAX_JOBS */
 	slot_refresh(config->sources, &api->sources, &api->sources_version);
@@ -130,6 +132,7 @@ static void api_free(struct api *api)
 {
 	websocket_stop(api->websocket);
 	http_server_free(api->server);
+	tasks_free(api->tasks);
 	if (api->loop)
 		mailbox_detach(api->answers);
 	mailbox_free(api->answers);
@@ -164,7 +167,10 @@ static void on_answers(struct mailbox_item *first, void *ctx)
 		struct api_job *job = CONTAINER_OF(query, struct api_job, query);
 
 		api->n_jobs--;
-		job->answer(api, job);
+		if (job->ended)
+			job->ended(api);
+		if (!task_end(api, job))
+			job->answer(api, job);
 		first = next;
 	}
 }

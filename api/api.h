@@ -45,6 +45,7 @@ struct api_config {
 	int64_t keep_events_us; /* storage.retention.events, to be told */
 	prepare_fn *prepare;    /* decode and resolve, for what is tried again */
 	void *prepare_ctx;
+	const char *tasks_path;      /* file that keeps tasks over a restart */
 	const char *registry_mirror; /* folder of the registries kept in the database */
 	bool (*is_ready)(void *ctx); /* log reachable: /-/ready */
 	void *is_ready_ctx;

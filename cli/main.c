@@ -24,7 +24,8 @@ static const struct cli_verb *const verbs[] = {
 	&account_enable_verb, &account_disable_verb, &account_unlock_verb,
 	&account_remove_verb, &token_list_verb,    &token_add_verb,
 	&token_remove_verb, &source_list_verb,    &source_add_verb,
-	&source_show_verb,  &source_remove_verb,
+	&source_show_verb,  &source_remove_verb, &task_list_verb,
+	&task_show_verb,    &task_wait_verb,
 };
 
 static const char usage[] =

@@ -22,6 +22,7 @@ STORAGE = "/redfish/v1/Managers/rfeventd/Oem/Rfeventd/Storage"
 QUARANTINE = "/redfish/v1/Managers/rfeventd/Oem/Rfeventd/Quarantine"
 REGISTRIES = "/redfish/v1/Registries"
 SOURCES = "/redfish/v1/AggregationService/AggregationSources"
+TASKS = "/redfish/v1/TaskService/Tasks"
 PASSWORD = "a long enough passphrase"
 
 
@@ -121,6 +122,11 @@ MATRIX = [
     ("GET", STORAGE, None, READ_ONLY),
     ("GET", QUARANTINE, None, READ_ONLY),
     ("POST", f"{QUARANTINE}/x/Actions/Oem/Rfeventd.Retry", {}, OPERATOR),
+    ("POST", f"{QUARANTINE}/Actions/Oem/Rfeventd.RetryAll", {}, OPERATOR),
+    ("GET", TASKS, None, READ_ONLY),
+    ("GET", TASKS.removesuffix("/Tasks"), None, READ_ONLY),
+    ("GET", f"{TASKS}/none", None, READ_ONLY),
+    ("GET", f"{TASKS.removesuffix('/Tasks')}/TaskMonitors/none", None, READ_ONLY),
     ("GET", AUDIT.removesuffix("/Entries"), None, ADMINISTRATOR),
     ("GET", AUDIT, None, ADMINISTRATOR),
     ("GET", f"{AUDIT}/1", None, ADMINISTRATOR),
