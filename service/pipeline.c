@@ -475,6 +475,7 @@ static int start_accounts(struct pipeline *pipeline, const struct config *config
 		.founder_hash = keeper_admin_hash(pipeline->keeper),
 		.make_hash = keeper_admin_hash_or_new,
 		.make_hash_ctx = pipeline->keeper,
+		.on_founder = keeper_check_password,
 		.keep_audit_us = config->storage_keep_audit_us,
 	};
 	int r = accounts_start(&accounts, &pipeline->accounts, err);

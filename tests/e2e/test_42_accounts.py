@@ -441,6 +441,43 @@ def test_a_session_outlives_the_database_s_absence(service):
     wait_for(lambda: ask(service, session, "GET", SERVICE).status_code == 200, 10, "the session again")
 
 
+def test_a_session_that_was_ended_without_a_database_stays_ended(service):
+    add(service, "leaving")
+    session = log_in(service, "leaving")
+    rows = "SELECT id FROM session WHERE account = 'leaving'"
+    number = wait_for(lambda: service.sql(rows), 10, "the row")[0][0]
+    pid = service.postgres_pid()
+    backends = [b for b, in service.sql("SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'rfeventd%%'")]
+    subprocess.run(["kill", "-STOP", str(pid)], check=True)  # nothing new can connect
+    try:
+        subprocess.run(["kill", "-TERM", *map(str, backends)], check=True)  # and what was is gone
+        time.sleep(0.5)
+        assert ask(service, session, "DELETE", f"{SESSIONS}/{number}").status_code == 204
+    finally:
+        subprocess.run(["kill", "-CONT", str(pid)], check=True)
+    service.wait_ready()
+    wait_for(lambda: not service.sql(rows), 20, "the row is gone")
+    assert ask(service, session, "GET", SERVICE).status_code == 401
+
+
+def test_a_password_file_that_is_not_of_the_password_is_put_aside(service):
+    """As after a restore on a new machine: the database's admin is another one than the file's."""
+    file = service.state_dir / "admin-password"
+    old = file.read_text()
+    assert patch(service, f"{ACCOUNTS}/admin", {"Password": PASSWORD}).status_code == 200
+    assert file.read_text() == old  # what a running service's operators do is their own
+    assert service.terminate()[0] == 0
+    service.start()
+    wait_for(lambda: not file.exists(), 30, "the file is put aside")
+    assert (service.state_dir / "admin-password.old").read_text() == old
+    assert "put aside" in service.log()
+    file.write_text(PASSWORD)
+    service.wait_ready()
+    assert service.terminate()[0] == 0
+    service.start().wait_ready()
+    assert file.read_text() == PASSWORD
+
+
 def test_two_replicas(shared_service, tmp_path_factory):
     """On a database of their own in the server that is there already."""
     lines = (shared_service.state_dir / "postgresql/postmaster.pid").read_text().split("\n")
