@@ -96,6 +96,10 @@ def test_changes_are_made_to_what_was_seen(shared_service):
     assert mixed.status_code == 200 and mixed.json()["Name"] == "renamed"
     assert "Colour@Message.ExtendedInfo" in mixed.json()
     assert "Oem/Rfeventd/State@Message.ExtendedInfo" in mixed.json()
+    mixed = patch(shared_service, path, {"HostName": "ftp://x", "Oem": {"Rfeventd": {
+        "Rack": "Q", "Address": "rfeventd", "Tags": {"d": "4", "e": 5}}}}).json()
+    assert (mixed["HostName"], mixed["Oem"]["Rfeventd"]["Rack"]) == (made["HostName"], "Q")
+    assert mixed["Oem"]["Rfeventd"]["Tags"] == {"b": "2", "c": "3"} and not mixed["Oem"]["Rfeventd"]["Address"]
     assert patch(shared_service, path, {"Oem": {"Rfeventd": {"Site": None}}}).json()["Oem"]["Rfeventd"]["Site"] is None
 
 
