@@ -27,6 +27,7 @@
 #define TOKEN_CHARS    32 /* 160 random bits, as the enrolment token */
 #define KNOWN_WAIT_US  (3 * CLOCK_US_PER_S) /* a large set of sources takes long to publish */
 #define KNOWN_LOOK_US  2000
+#define STALE_TRIES    3
 
 enum kind { ADD, CHANGE, REMOVE, ROTATE };
 
@@ -34,6 +35,7 @@ enum kind { ADD, CHANGE, REMOVE, ROTATE };
 struct changing {
 	struct api_job job;
 	enum kind kind;
+	bool any_version; /* no If-Match names one */
 	struct arena *texts;
 	struct source before, after;
 	struct slot *sources;
@@ -49,6 +51,41 @@ static void changing_free(struct changing *changing)
 	arena_free(changing->texts);
 	strbuf_fini(&changing->notes);
 	free(changing);
+}
+
+static struct str keep(struct changing *changing, struct str text)
+{
+	return text.p ? arena_copy(changing->texts, text) : text;
+}
+
+static void copy_source(struct changing *changing, const struct source *from, struct source *to)
+{
+	*to = *from;
+	to->name = keep(changing, from->name);
+	to->address = keep(changing, from->address);
+	to->token = keep(changing, from->token);
+	to->certificate = keep(changing, from->certificate);
+	to->site = keep(changing, from->site);
+	to->rack = keep(changing, from->rack);
+	to->owner = keep(changing, from->owner);
+	to->details = keep(changing, from->details);
+}
+
+/* What REMOVE and ROTATE come to, whatever the source is now; a new one has a token, too. */
+static void lay_over(struct changing *changing)
+{
+	struct source *after = &changing->after;
+	char token[TOKEN_CHARS + 1];
+
+	*after = changing->before;
+	if (changing->kind == REMOVE) {
+		after->state = SOURCE_REMOVED;
+		after->token = after->certificate = after->details = (struct str){ NULL, 0 };
+	} else {
+		secrets_token(token, TOKEN_CHARS);
+		after->token = keep(changing, str_of(token));
+		secrets_wipe(token, sizeof(token));
+	}
 }
 
 /* --- on a pool thread ----------------------------------------------------------------------------
@@ -75,6 +112,42 @@ static void wait_until_known(struct changing *changing)
 		nanosleep(&pause, NULL);
 }
 
+/* The source was changed elsewhere, and this node has not heard of it yet: until it has. False: it does
+ * not hear of it. */
+static bool learn_before(struct changing *changing)
+{
+	const struct timespec pause = { .tv_nsec = KNOWN_LOOK_US * 1000L };
+	int64_t end_us = clock_monotonic_us() + KNOWN_WAIT_US;
+	bool differs = false;
+
+	while (!differs && clock_monotonic_us() < end_us) {
+		struct source_set *set = slot_get(changing->sources);
+		const struct source *source = source_set_by_id(set, changing->before.id);
+
+		differs = source && !source_is_same(source, &changing->before);
+		if (differs)
+			copy_source(changing, source, &changing->before);
+		source_set_unref(set);
+		if (!differs)
+			nanosleep(&pause, NULL);
+	}
+	return differs;
+}
+
+/* What is asked of a source whatever it is now is not refused for what this node does not know. */
+static int change_row(struct changing *changing, struct db *db)
+{
+	int r = source_store_change(db, &changing->before, &changing->after, &changing->err);
+
+	for (int i = 0; i < STALE_TRIES && r == -ESTALE && changing->any_version; i++) {
+		if (!learn_before(changing))
+			break;
+		lay_over(changing);
+		r = source_store_change(db, &changing->before, &changing->after, &changing->err);
+	}
+	return r;
+}
+
 static void run_change(struct query_job *query, struct db *db, const char *why)
 {
 	struct changing *changing = query->ctx;
@@ -87,8 +160,7 @@ static void run_change(struct query_job *query, struct db *db, const char *why)
 	else if (changing->kind == ADD)
 		changing->result = source_store_add(db, &changing->after, changing->max_sources, err);
 	else
-		changing->result =
-			source_store_change(db, &changing->before, &changing->after, err);
+		changing->result = change_row(changing, db);
 	if (changing->result == 0)
 		wait_until_known(changing);
 }
@@ -147,24 +219,6 @@ static void answer_change(struct api *api, struct api_job *job)
 /* --- beginning -----------------------------------------------------------------------------------
  */
 
-static struct str keep(struct changing *changing, struct str text)
-{
-	return text.p ? arena_copy(changing->texts, text) : text;
-}
-
-static void copy_source(struct changing *changing, const struct source *from, struct source *to)
-{
-	*to = *from;
-	to->name = keep(changing, from->name);
-	to->address = keep(changing, from->address);
-	to->token = keep(changing, from->token);
-	to->certificate = keep(changing, from->certificate);
-	to->site = keep(changing, from->site);
-	to->rack = keep(changing, from->rack);
-	to->owner = keep(changing, from->owner);
-	to->details = keep(changing, from->details);
-}
-
 /* `source` NULL: a new one. */
 static struct changing *changing_new(struct api *api, const struct target *target, enum kind kind,
 				     const struct source *source)
@@ -192,15 +246,6 @@ static void submit(struct api *api, struct changing *changing)
 {
 	if (!api_submit(api, api->config.writes, &changing->job))
 		changing_free(changing);
-}
-
-static void make_token(struct changing *changing)
-{
-	char token[TOKEN_CHARS + 1];
-
-	secrets_token(token, TOKEN_CHARS);
-	changing->after.token = keep(changing, str_of(token));
-	secrets_wipe(token, sizeof(token));
 }
 
 /* --- what is asked for ---------------------------------------------------------------------------
@@ -248,7 +293,7 @@ void sources_add(struct api *api, const struct target *target)
 	if (!body)
 		return;
 	changing = changing_new(api, target, ADD, NULL);
-	make_token(changing);
+	lay_over(changing); /* a token */
 	if (read_body(api, body, changing))
 		submit(api, changing);
 	else
@@ -311,10 +356,8 @@ void source_remove(struct api *api, const struct target *target)
 	if (!source || !match(api, target, source, false))
 		return;
 	changing = changing_new(api, target, REMOVE, source);
-	changing->after.state = SOURCE_REMOVED;
-	changing->after.token = (struct str){ NULL, 0 };
-	changing->after.certificate = (struct str){ NULL, 0 };
-	changing->after.details = (struct str){ NULL, 0 };
+	changing->any_version = !reply_names_version(target->request);
+	lay_over(changing);
 	submit(api, changing);
 }
 
@@ -326,6 +369,7 @@ void source_rotate_token(struct api *api, const struct target *target)
 	if (!source || !match(api, target, source, false))
 		return;
 	changing = changing_new(api, target, ROTATE, source);
-	make_token(changing);
+	changing->any_version = !reply_names_version(target->request);
+	lay_over(changing);
 	submit(api, changing);
 }

@@ -163,8 +163,8 @@ const struct config_key config_keys[] = {
 		  "taken over at start" },
 
 	{ .name = "secrets.key_file", .type = CONFIG_TEXT, AT(secrets_key_file),
-	  .help = "file with the key that all replicas of a database share; one with another key "
-		  "does not start" },
+	  .help = "file with the key that all replicas of a database share, and that passwords of sources "
+		  "are sealed with; a replica with another key does not start" },
 
 	{ .name = "registries.path", .type = CONFIG_LIST, AT(registries_path), .reload = true,
 	  .help = "folders with message registries, besides the shipped ones and state_dir/registries" },
