@@ -147,7 +147,7 @@ FUZZ_TARGETS := \
 	registry:registries:4096 \
 	journal:storage:1024 message_id:registries:256 render:registries:512 recover:registries:512 \
 	catalog:registries:2048 language:translations:512 archive:registries:4096 registry_links:subscribe:1024 \
-	config:service:2048 snapshot:storage:2048 websocket_protocol:api:1024 uri:http:256 query:api:256
+	config:service:2048 snapshot:storage:2048 websocket_protocol:api:1024 uri:http:256 query:api:256 patch:api:2048
 FUZZ_SECONDS ?= 10
 fuzz_field = $(word $(2),$(subst :, ,$(1)))
 fuzz_room = $(call fuzz_field,$(1),2)

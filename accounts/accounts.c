@@ -361,11 +361,29 @@ static int tell_tallies(struct accounts *accounts, struct err *err)
 	return r;
 }
 
+/* Sessions that were ended here while the database was away. */
+static int tell_ended(struct accounts *accounts, struct err *err)
+{
+	size_t n;
+	char *ids = session_ended(accounts->sessions, &n);
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		struct str id = str_of(ids + i * (SESSION_ID_CHARS + 1));
+
+		r = session_store_remove(accounts->db, id, err);
+		if (r == 0)
+			session_set_gone(accounts->sessions, id);
+	}
+	free(ids);
+	return r;
+}
+
 static int tell_sessions(struct accounts *accounts, bool use_too, struct err *err)
 {
 	struct session *list;
 	size_t n;
-	int r = 0;
+	int r = tell_ended(accounts, err);
 
 	list = session_list(accounts->sessions, &n);
 	for (size_t i = 0; i < n && r == 0; i++) {
@@ -476,6 +494,18 @@ static int look_at_sessions(struct accounts *accounts, struct err *err)
 	return 0;
 }
 
+static void tell_founder(struct accounts *accounts)
+{
+	struct account_set *set = accounts_get(accounts);
+	const struct account *founder = set ? account_set_find(set, str_of(accounts->founder)) : NULL;
+
+	if (accounts->config.on_founder)
+		accounts->config.on_founder(accounts->config.make_hash_ctx,
+					    founder ? founder->hash : STR(""));
+	accounts->config.on_founder = NULL;
+	account_set_unref(set);
+}
+
 static int look(struct accounts *accounts, struct err *err)
 {
 	int r = 0;
@@ -490,6 +520,8 @@ static int look(struct accounts *accounts, struct err *err)
 	}
 	if (r >= 0)
 		r = accounts_refresh(accounts, accounts->db, err);
+	if (r == 0)
+		tell_founder(accounts);
 	if (r == 0)
 		r = tell_sessions(accounts, true, err);
 	return r == 0 ? look_at_sessions(accounts, err) : r;

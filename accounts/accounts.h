@@ -32,6 +32,9 @@ struct accounts_config {
 	struct str founder_hash;
 	account_hash_fn *make_hash; /* on the thread of accounts */
 	void *make_hash_ctx;
+	/* Told once, when the database's accounts are known: the hash the founder has there (empty: it is
+	 * no account any more). On the thread of accounts, with make_hash_ctx; NULL is allowed. */
+	void (*on_founder)(void *ctx, struct str hash);
 	int64_t keep_audit_us;
 };
 

@@ -15,6 +15,7 @@
 #define SESSION_MAX_PER_USER 64	      /* then the one idle longest goes */
 #define SESSION_TIMEOUT_MIN_S 30      /* DSP0268, SessionService.SessionTimeout */
 #define SESSION_TIMEOUT_MAX_S 86400
+#define SESSION_MAX_ENDED 1024	      /* logged out while the database is away; the oldest is forgotten */
 #define HASH_MAX_WAITING 64	      /* logins waiting to be checked: then 503 */
 #define HASH_MAX_WAITING_PER_ADDRESS 8 /* of one address, so that it leaves room to the others */
 #define LOGIN_MAX_SAME 1024 /* that ask what one under way asks: the dashboards behind one proxy */

@@ -12,6 +12,8 @@ struct session_table {
 	pthread_mutex_t mutex;
 	size_t n;
 	struct session items[SESSION_MAX_COUNT]; /* the first n */
+	size_t n_ended;
+	char ended[SESSION_MAX_ENDED][SESSION_ID_CHARS + 1]; /* the first n_ended, oldest first */
 };
 
 struct session_table *session_table_new(void)
@@ -44,6 +46,23 @@ static struct session *find(struct session_table *table, struct str id)
 		if (str_eq(str_of(table->items[i].id), id))
 			return &table->items[i];
 	return NULL;
+}
+
+/* Place among those ended here, or n_ended. */
+static size_t find_ended(const struct session_table *table, struct str id)
+{
+	size_t i = 0;
+
+	while (i < table->n_ended && !str_eq(str_of(table->ended[i]), id))
+		i++;
+	return i;
+}
+
+static void drop_ended(struct session_table *table, size_t i)
+{
+	table->n_ended--;
+	memmove(table->ended[i], table->ended[i + 1],
+		(table->n_ended - i) * sizeof(table->ended[0]));
 }
 
 static void drop(struct session_table *table, struct session *session)
@@ -124,13 +143,15 @@ bool session_use(struct session_table *table, struct str token, int64_t timeout_
 	return ok;
 }
 
-void session_learn(struct session_table *table, const struct session *session)
+bool session_learn(struct session_table *table, const struct session *session)
 {
 	struct session *known;
+	bool ended;
 
 	pthread_mutex_lock(&table->mutex);
 	known = find(table, str_of(session->id));
-	if (!known && table->n < SESSION_MAX_COUNT) {
+	ended = find_ended(table, str_of(session->id)) < table->n_ended;
+	if (!known && !ended && table->n < SESSION_MAX_COUNT) {
 		known = &table->items[table->n++];
 		*known = *session;
 	}
@@ -141,6 +162,7 @@ void session_learn(struct session_table *table, const struct session *session)
 			known->used_us = session->used_us;
 	}
 	pthread_mutex_unlock(&table->mutex);
+	return !ended;
 }
 
 bool session_find(struct session_table *table, struct str id, struct session *out)
@@ -165,6 +187,42 @@ bool session_close(struct session_table *table, struct str id)
 		drop(table, session);
 	pthread_mutex_unlock(&table->mutex);
 	return session != NULL;
+}
+
+void session_end(struct session_table *table, struct str id)
+{
+	session_close(table, id);
+	pthread_mutex_lock(&table->mutex);
+	if (find_ended(table, id) == table->n_ended) {
+		if (table->n_ended == SESSION_MAX_ENDED)
+			drop_ended(table, 0);
+		snprintf(table->ended[table->n_ended++], sizeof(table->ended[0]), "%.*s",
+			 STR_ARG(id));
+	}
+	pthread_mutex_unlock(&table->mutex);
+}
+
+void session_set_gone(struct session_table *table, struct str id)
+{
+	size_t i;
+
+	pthread_mutex_lock(&table->mutex);
+	i = find_ended(table, id);
+	if (i < table->n_ended)
+		drop_ended(table, i);
+	pthread_mutex_unlock(&table->mutex);
+}
+
+char *session_ended(struct session_table *table, size_t *n_out)
+{
+	char *ids;
+
+	pthread_mutex_lock(&table->mutex);
+	*n_out = table->n_ended;
+	ids = xmalloc(table->n_ended * sizeof(table->ended[0]) + 1);
+	memcpy(ids, table->ended, table->n_ended * sizeof(table->ended[0]));
+	pthread_mutex_unlock(&table->mutex);
+	return ids;
 }
 
 void session_close_all(struct session_table *table, struct str account, struct str keep)

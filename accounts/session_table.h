@@ -43,10 +43,16 @@ bool session_open(struct session_table *table, struct str account, struct str ad
  * than `timeout_s`. */
 bool session_use(struct session_table *table, struct str token, int64_t timeout_s, int64_t now_us,
 		 struct session *out);
-/* A session of the database: added, or its `used_us` taken over when later. */
-void session_learn(struct session_table *table, const struct session *session);
+/* A session of the database: added, or its `used_us` taken over when later. False: it was ended here,
+ * which the database does not know yet. */
+bool session_learn(struct session_table *table, const struct session *session);
 bool session_find(struct session_table *table, struct str id, struct session *out);
 bool session_close(struct session_table *table, struct str id); /* false when there is none */
+/* The same, of one that the database may still have: it stays ended until session_set_gone(). */
+void session_end(struct session_table *table, struct str id);
+void session_set_gone(struct session_table *table, struct str id);
+/* The ids of those, new, each of SESSION_ID_CHARS and a NUL. */
+char *session_ended(struct session_table *table, size_t *n_out);
 /* All of an account but `keep` (may be empty). */
 void session_close_all(struct session_table *table, struct str account, struct str keep);
 /* Those idle longer than `timeout_s` go. */

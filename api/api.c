@@ -12,6 +12,7 @@
 #include "api/export.h"
 #include "api/limits.h"
 #include "api/reply.h"
+#include "api/tasks.h"
 #include "api/websocket.h"
 #include "base/err.h"
 #include "base/loop.h"
@@ -90,6 +91,7 @@ int api_start(const struct api_config *config, struct api **out, struct err *err
 	api->config = *config;
 	api->shared = http_shared_new(&limits, "api");
 	api->auth.accounts = config->accounts;
+	api->tasks = tasks_new(api, config->tasks_path);
 	api->words = words_new(config->registries, config->catalogs, config->default_language);
 	api->answers = mailbox_new(SIZE_MAX); /* bounded by the pool's QUERY_MAX_JOBS */
 	api->intakes = mailbox_new(SIZE_MAX); /* bounded by the journal thread's queue */
@@ -142,6 +144,7 @@ static void api_free(struct api *api)
 	websocket_stop(api->websocket);
 	http_server_free(api->server);
 	exports_free(api);
+	tasks_free(api->tasks);
 	if (api->loop) {
 		mailbox_detach(api->answers);
 		mailbox_detach(api->intakes);
@@ -179,7 +182,10 @@ static void on_answers(struct mailbox_item *first, void *ctx)
 		struct api_job *job = CONTAINER_OF(query, struct api_job, query);
 
 		api->n_jobs--;
-		job->answer(api, job);
+		if (job->ended)
+			job->ended(api);
+		if (!task_end(api, job))
+			job->answer(api, job);
 		first = next;
 	}
 }

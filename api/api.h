@@ -55,6 +55,7 @@ struct api_config {
 	prepare_fn *prepare;    /* decode and resolve, for what is tried again */
 	prepare_fn *prepare_delivered; /* the same for what is delivered */
 	void *prepare_ctx;	       /* of both */
+	const char *tasks_path;      /* file that keeps tasks over a restart */
 	const char *registry_mirror; /* folder of the registries kept in the database */
 	bool (*is_ready)(void *ctx); /* log reachable: /-/ready */
 	void *is_ready_ctx;

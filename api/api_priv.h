@@ -14,6 +14,9 @@
 #include "base/mailbox.h"
 #include "storage/query_pool.h"
 
+struct err;
+struct task;
+
 struct api {
 	struct api_config config;
 	pthread_t thread;
@@ -40,6 +43,8 @@ struct api {
 	uint64_t catalogs_version;
 	atomic_bool draining;
 	bool drain_begun;
+	struct tasks *tasks;
+	bool is_retrying; /* the whole quarantine: one at a time */
 };
 
 /* Something a pool's thread does for a request. `answer` runs on the API thread afterwards, answers
@@ -48,6 +53,13 @@ struct api_job {
 	struct query_job query;
 	void (*answer)(struct api *api, struct api_job *job);
 	struct http_request *request;
+	/* Of those that may become a task (api/tasks.h): */
+	struct task *task;
+	void (*drop)(struct api_job *job); /* frees what holds it: nobody wants the answer */
+	void (*ended)(struct api *api); /* it is done, whether answered or not; NULL: nobody cares */
+	/* Whether the answer will be a failure, and its words. */
+	bool (*failure)(const struct api_job *job, struct err *why);
+	atomic_int percent; /* done so far */
 };
 
 /* False when too many wait: the request was answered so, and the job stays the caller's. */
@@ -84,6 +96,7 @@ resource_fn storage_get;
 resource_fn quarantine_get;     /* the collection */
 resource_fn quarantine_get_one; /* …/{Id} */
 resource_fn quarantine_retry_one;
+resource_fn quarantine_retry_all;
 /* event_service.c */
 #define EVENT_SERVICE_PATH "/redfish/v1/EventService"
 resource_encode_fn event_service_encode;

@@ -21,6 +21,10 @@
 #define API_ERROR_MAX_BYTES      65536        /* of an error's body */
 #define API_ERROR_ARG_MAX_BYTES  1024         /* of what a peer sent, shown back to it */
 #define API_MESSAGE_ID_MAX_BYTES 128
+#define TASKS_MAX                256 /* running and ended; ended ones give way, the oldest first */
+#define TASK_KEEP_MINUTES        60  /* ended ones, with the answer nobody fetched */
+#define TASK_AFTER_US            (10 * INT64_C(1000000)) /* then a request is answered 202 */
+#define TASKS_FILE_MAX_BYTES     (1u << 20)
 #define API_RETRY_AFTER_TEXT     "5" /* seconds, with 503 */
 
 #endif

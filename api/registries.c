@@ -5,6 +5,7 @@
  * this Id, and the others the beginning of their hash behind it. Files are read, and registries
  * stored, on pool threads.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "api/limits.h"
 #include "api/negotiate.h"
 #include "api/reply.h"
+#include "api/tasks.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -427,7 +429,8 @@ void registries_get_body(struct api *api, const struct target *target)
 struct change {
 	struct api_job job;
 	struct strbuf hashes; /* to be removed: HASH_CHARS each */
-	struct str body;      /* to be added; the request's */
+	struct str body;      /* to be added; the request's, or `copy` */
+	char *copy;
 	struct strbuf report;
 	char *location; /* of the first one added */
 	size_t n_added, n_new, n_refused;
@@ -454,6 +457,7 @@ static void change_free(struct change *change)
 	strbuf_fini(&change->report);
 	strbuf_fini(&change->hashes);
 	free(change->location);
+	free(change->copy);
 	free(change);
 }
 
@@ -575,13 +579,36 @@ static void answer_change(struct api *api, struct api_job *job)
 	change_free(change);
 }
 
+static void drop_change(struct api_job *job)
+{
+	change_free(CONTAINER_OF(job, struct change, job));
+}
+
+static bool change_failed(const struct api_job *job, struct err *why)
+{
+	const struct change *change = (const struct change *)(const void *)job;
+
+	static_assert(offsetof(struct change, job) == 0, "as the cast has it");
+	*why = change->err;
+	return change->status >= 400;
+}
+
 void registries_add(struct api *api, const struct target *target)
 {
 	struct change *change = change_new(target->request, run_add, answer_change);
+	bool is_task = task_is_preferred(target->request);
 
 	change->body = http_request_body(target->request);
+	change->job.drop = drop_change;
+	change->job.failure = change_failed;
+	if (is_task) { /* the request will not be there any more */
+		change->copy = xstrndup(change->body);
+		change->body.p = change->copy;
+	}
 	if (!api_submit(api, api->config.writes, &change->job))
 		change_free(change);
+	else if (is_task)
+		task_begin(api, target, &change->job, "Adding registries");
 }
 
 static void run_remove(struct query_job *query, struct db *db, const char *why)

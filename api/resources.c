@@ -7,6 +7,7 @@
 #include "api/log_entry.h"
 #include "api/query_options.h"
 #include "api/service_root.h"
+#include "api/tasks.h"
 #include "base/mem.h"
 #include "registries/limits.h"
 
@@ -51,6 +52,8 @@ static const struct resource resources[] = {
 	  .get = { ACCESS_ADMINISTER, audit_entries_get_one } },
 	{ STORAGE_PATH, READ(storage_get) },
 	{ QUARANTINE_PATH, .queries = QUERY_TOP | QUERY_SKIP, READ(quarantine_get) },
+	{ QUARANTINE_PATH "/Actions/Oem/Rfeventd.RetryAll",
+	  .post = { ACCESS_OPERATE, quarantine_retry_all } },
 	{ QUARANTINE_PATH "/{Id}", READ(quarantine_get_one) },
 	{ QUARANTINE_PATH "/{Id}/Actions/Oem/Rfeventd.Retry",
 	  .post = { ACCESS_OPERATE, quarantine_retry_one } },
@@ -88,6 +91,10 @@ static const struct resource resources[] = {
 	  .post = { ACCESS_OPERATE, subscription_suspend } },
 	{ SUBSCRIPTIONS_PATH "/{Id}/Actions/EventDestination.ResumeSubscription",
 	  .post = { ACCESS_OPERATE, subscription_resume } },
+	{ TASK_SERVICE_PATH, "TaskService.v1_3_0", task_service_encode, READ(NULL) },
+	{ TASKS_PATH, "TaskCollection", tasks_encode, SELF(NULL) },
+	{ TASKS_PATH "/{Id}", "Task.v1_7_4", task_encode, SELF(NULL) },
+	{ MONITORS_PATH "/{Id}", SELF(task_get_monitor) },
 	{ ACCOUNT_SERVICE_PATH, "AccountService.v1_18_1", account_service_encode, READ(NULL),
 	  .patch = { ACCESS_ADMINISTER, account_service_patch } },
 	{ ACCOUNTS_PATH, "ManagerAccountCollection", accounts_encode, SELF(NULL),

@@ -220,7 +220,12 @@ static void answer_closed(struct api *api, struct api_job *job)
 {
 	struct closing *closing = CONTAINER_OF(job, struct closing, job);
 
-	/* Without a database it ends here at once, and elsewhere when it times out there. */
+	/* Without a database it ends here at once, and elsewhere when the database is back. */
+	if (closing->result == 0)
+		session_set_gone(accounts_sessions(api->config.accounts),
+				 str_of(closing->session.id));
+	else
+		accounts_wake(api->config.accounts);
 	visit_say(job->request, "Rfeventd.1.0.UserLoggedOut",
 		  AUDIT_ARGS(closing->session.account, closing->session.address));
 	reply_empty(job->request);
@@ -241,7 +246,8 @@ void session_remove(struct api *api, const struct target *target)
 		free(closing);
 		return;
 	}
-	session_close(accounts_sessions(api->config.accounts), target->ids[0]);
+	session_end(accounts_sessions(api->config.accounts), target->ids[0]);
+	closing->result = -ENOTCONN; /* until it is known otherwise */
 	if (query_pool_submit(api->config.writes, &closing->job.query) == 0)
 		api->n_jobs++;
 	else

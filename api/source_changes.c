@@ -4,9 +4,7 @@
  * other's work; it is answered when this node's receiver has it, which is the database's word come back.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "api/aggregation.h"
 #include "api/api_priv.h"
@@ -15,6 +13,7 @@
 #include "api/properties.h"
 #include "api/request_json.h"
 #include "api/resource_json.h"
+#include "api/source_body.h"
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -24,14 +23,11 @@
 #include "base/slot.h"
 #include "storage/source_store.h"
 #include "subscribe/source_details.h"
-#include "subscribe/source_url.h"
 
 #define TOKEN_CHARS    32 /* 160 random bits, as the enrolment token */
-#define NAME_MAX_BYTES 128
-#define TEXT_MAX_BYTES 256 /* of site, rack, owner, address, certificate */
 #define KNOWN_WAIT_US  (3 * CLOCK_US_PER_S) /* a large set of sources takes long to publish */
 #define KNOWN_LOOK_US  2000
-#define OEM	       "Oem/Rfeventd/"
+#define STALE_TRIES    3
 
 enum kind { ADD, CHANGE, REMOVE, ROTATE };
 
@@ -39,6 +35,7 @@ enum kind { ADD, CHANGE, REMOVE, ROTATE };
 struct changing {
 	struct api_job job;
 	enum kind kind;
+	bool any_version; /* no If-Match names one */
 	struct arena *texts;
 	struct source before, after;
 	struct slot *sources;
@@ -54,6 +51,41 @@ static void changing_free(struct changing *changing)
 	arena_free(changing->texts);
 	strbuf_fini(&changing->notes);
 	free(changing);
+}
+
+static struct str keep(struct changing *changing, struct str text)
+{
+	return text.p ? arena_copy(changing->texts, text) : text;
+}
+
+static void copy_source(struct changing *changing, const struct source *from, struct source *to)
+{
+	*to = *from;
+	to->name = keep(changing, from->name);
+	to->address = keep(changing, from->address);
+	to->token = keep(changing, from->token);
+	to->certificate = keep(changing, from->certificate);
+	to->site = keep(changing, from->site);
+	to->rack = keep(changing, from->rack);
+	to->owner = keep(changing, from->owner);
+	to->details = keep(changing, from->details);
+}
+
+/* What REMOVE and ROTATE come to, whatever the source is now; a new one has a token, too. */
+static void lay_over(struct changing *changing)
+{
+	struct source *after = &changing->after;
+	char token[TOKEN_CHARS + 1];
+
+	*after = changing->before;
+	if (changing->kind == REMOVE) {
+		after->state = SOURCE_REMOVED;
+		after->token = after->certificate = after->details = (struct str){ NULL, 0 };
+	} else {
+		secrets_token(token, TOKEN_CHARS);
+		after->token = keep(changing, str_of(token));
+		secrets_wipe(token, sizeof(token));
+	}
 }
 
 /* --- on a pool thread ----------------------------------------------------------------------------
@@ -80,6 +112,42 @@ static void wait_until_known(struct changing *changing)
 		nanosleep(&pause, NULL);
 }
 
+/* The source was changed elsewhere, and this node has not heard of it yet: until it has. False: it does
+ * not hear of it. */
+static bool learn_before(struct changing *changing)
+{
+	const struct timespec pause = { .tv_nsec = KNOWN_LOOK_US * 1000L };
+	int64_t end_us = clock_monotonic_us() + KNOWN_WAIT_US;
+	bool differs = false;
+
+	while (!differs && clock_monotonic_us() < end_us) {
+		struct source_set *set = slot_get(changing->sources);
+		const struct source *source = source_set_by_id(set, changing->before.id);
+
+		differs = source && !source_is_same(source, &changing->before);
+		if (differs)
+			copy_source(changing, source, &changing->before);
+		source_set_unref(set);
+		if (!differs)
+			nanosleep(&pause, NULL);
+	}
+	return differs;
+}
+
+/* What is asked of a source whatever it is now is not refused for what this node does not know. */
+static int change_row(struct changing *changing, struct db *db)
+{
+	int r = source_store_change(db, &changing->before, &changing->after, &changing->err);
+
+	for (int i = 0; i < STALE_TRIES && r == -ESTALE && changing->any_version; i++) {
+		if (!learn_before(changing))
+			break;
+		lay_over(changing);
+		r = source_store_change(db, &changing->before, &changing->after, &changing->err);
+	}
+	return r;
+}
+
 static void run_change(struct query_job *query, struct db *db, const char *why)
 {
 	struct changing *changing = query->ctx;
@@ -92,8 +160,7 @@ static void run_change(struct query_job *query, struct db *db, const char *why)
 	else if (changing->kind == ADD)
 		changing->result = source_store_add(db, &changing->after, changing->max_sources, err);
 	else
-		changing->result =
-			source_store_change(db, &changing->before, &changing->after, err);
+		changing->result = change_row(changing, db);
 	if (changing->result == 0)
 		wait_until_known(changing);
 }
@@ -152,24 +219,6 @@ static void answer_change(struct api *api, struct api_job *job)
 /* --- beginning -----------------------------------------------------------------------------------
  */
 
-static struct str keep(struct changing *changing, struct str text)
-{
-	return text.p ? arena_copy(changing->texts, text) : text;
-}
-
-static void copy_source(struct changing *changing, const struct source *from, struct source *to)
-{
-	*to = *from;
-	to->name = keep(changing, from->name);
-	to->address = keep(changing, from->address);
-	to->token = keep(changing, from->token);
-	to->certificate = keep(changing, from->certificate);
-	to->site = keep(changing, from->site);
-	to->rack = keep(changing, from->rack);
-	to->owner = keep(changing, from->owner);
-	to->details = keep(changing, from->details);
-}
-
 /* `source` NULL: a new one. */
 static struct changing *changing_new(struct api *api, const struct target *target, enum kind kind,
 				     const struct source *source)
@@ -199,282 +248,32 @@ static void submit(struct api *api, struct changing *changing)
 		changing_free(changing);
 }
 
-static void make_token(struct changing *changing)
-{
-	char token[TOKEN_CHARS + 1];
-
-	secrets_token(token, TOKEN_CHARS);
-	changing->after.token = keep(changing, str_of(token));
-	secrets_wipe(token, sizeof(token));
-}
-
 /* --- what is asked for ---------------------------------------------------------------------------
  */
 
-/* Members of Oem.Rfeventd under names of their own, "Oem/Rfeventd/Site": the errors point at those. */
-static json_t *flatten(json_t *body)
-{
-	json_t *flat = json_object(), *oem = json_object_get(body, "Oem"), *value;
-	json_t *ours = json_is_object(oem) ? json_object_get(oem, "Rfeventd") : NULL;
-	const char *name;
-
-	json_object_foreach(body, name, value)
-	{
-		if (strcmp(name, "Oem") != 0 || !json_is_object(oem))
-			json_object_set(flat, name, value);
-	}
-	json_object_foreach(oem, name, value)
-	{
-		char *path = xasprintf("Oem/%s", name);
-
-		if (value != ours || !json_is_object(ours))
-			json_object_set(flat, path, value);
-		free(path);
-	}
-	json_object_foreach(ours, name, value)
-	{
-		char *path = xasprintf(OEM "%s", name);
-
-		json_object_set(flat, path, value);
-		free(path);
-	}
-	return flat;
-}
-
-static bool is_plain(struct str text, size_t max_bytes)
-{
-	for (size_t i = 0; i < text.len; i++)
-		if ((unsigned char)text.p[i] < ' ' || text.p[i] == 0x7f)
-			return false;
-	return text.len > 0 && text.len <= max_bytes;
-}
-
-/* A text, or null for none; *out as it is when the body does not say. False: it does not, or says
- * nothing good. */
-static bool take_text(struct properties *properties, const char *name, size_t max_bytes,
-		      struct str *out)
-{
-	struct str text = { NULL, 0 };
-
-	if (!json_object_get(properties->body, name))
-		return false;
-	if (!json_is_null(json_object_get(properties->body, name))) {
-		text = properties_text(properties, name);
-		if (!text.p)
-			return false;
-		if (!is_plain(text, max_bytes)) {
-			properties_refuse(properties, name, "PropertyValueFormatError",
-					  "A text is not empty, not longer than it may be, and without "
-					  "control characters.");
-			return false;
-		}
-	}
-	*out = text;
-	return true;
-}
-
-static void take_bool(struct properties *properties, const char *name, bool *out)
-{
-	const json_t *value = json_object_get(properties->body, name);
-
-	if (!value)
-		return;
-	if (json_is_boolean(value))
-		*out = json_is_true(value);
-	else
-		properties_refuse(properties, name, "PropertyValueTypeError", NULL);
-}
-
-static void take_host(struct properties *properties, struct changing *changing,
-		      struct source_details *details)
-{
-	struct str host;
-	struct strbuf url, origin;
-
-	if (!take_text(properties, "HostName", SOURCE_URL_MAX_BYTES, &host))
-		return;
-	details->url = host;
-	if (!host.p)
-		return;
-	strbuf_init(&url, 2 * SOURCE_URL_MAX_BYTES);
-	strbuf_init(&origin, 2 * SOURCE_URL_MAX_BYTES);
-	if (str_find(host, STR("://")) == host.len)
-		strbuf_put_text(&url, "https://");
-	strbuf_put(&url, host);
-	if (source_url_origin(strbuf_str(&url), &origin, NULL) < 0)
-		properties_refuse(properties, "HostName", "PropertyValueFormatError",
-				  "HostName is a name, an address or a URL as "
-				  "https://10.1.2.3:8443; an IPv6 address stands in brackets.");
-	else
-		details->url = keep(changing, strbuf_str(&origin));
-	strbuf_fini(&url);
-	strbuf_fini(&origin);
-}
-
-/* The same fingerprint as tools print it, with colons, would match nothing. */
-static void take_certificate(struct properties *properties, struct source *source)
-{
-	static const char hex[] = "0123456789abcdefABCDEF";
-	const size_t n_mark = sizeof(SOURCE_FINGERPRINT) - 1;
-	struct str certificate;
-	bool good = true;
-
-	if (!take_text(properties, OEM "Certificate", TEXT_MAX_BYTES, &certificate))
-		return;
-	if (certificate.p && str_starts_with(certificate, STR(SOURCE_FINGERPRINT))) {
-		good = certificate.len == n_mark + 2 * SHA256_BYTES;
-		for (size_t i = n_mark; i < certificate.len; i++)
-			good &= memchr(hex, certificate.p[i], sizeof(hex) - 1) != NULL;
-	}
-	if (good)
-		source->certificate = certificate;
-	else
-		properties_refuse(properties, OEM "Certificate", "PropertyValueFormatError",
-				  "Certificate is 'sha256:' and 64 hex digits, or a name in it.");
-}
-
-static void take_password(struct api *api, struct properties *properties,
-			  struct changing *changing, struct source_details *details)
-{
-	const json_t *value = json_object_get(properties->body, "Password");
-	struct str password = { json_string_value(value), json_string_length(value) };
-	struct strbuf sealed;
-
-	if (!value)
-		return;
-	if (json_is_null(value)) {
-		details->password = (struct str){ NULL, 0 };
-	} else if (!password.p || !is_plain(password, SOURCE_SECRET_MAX_BYTES)) {
-		properties_refuse_secret(properties, "Password", "PropertyValueError");
-	} else if (!api->config.seal_key) {
-		properties_refuse(properties, "Password", "PropertyValueError",
-				  "Passwords are kept encrypted, and there is no key that all replicas of "
-				  "the database share: give one in secrets.key_file.");
-	} else {
-		strbuf_init(&sealed, 4 * SOURCE_SECRET_MAX_BYTES);
-		source_password_seal(api->config.seal_key, changing->after.id, password, &sealed);
-		details->password = keep(changing, strbuf_str(&sealed));
-		strbuf_fini(&sealed);
-	}
-}
-
-static void drop_tag(struct source_details *details, struct str name)
-{
-	for (size_t i = 0; i < details->n_tags; i++) {
-		if (!str_eq(details->tags[i].name, name))
-			continue;
-		details->n_tags--;
-		memmove(&details->tags[i], &details->tags[i + 1],
-			(details->n_tags - i) * sizeof(details->tags[0]));
-		return;
-	}
-}
-
-/* As PATCH does with objects: members are laid over those that are there, null takes one away. */
-static void take_tags(struct properties *properties, struct source_details *details)
-{
-	json_t *tags = json_object_get(properties->body, OEM "Tags"), *value;
-	const char *name;
-
-	if (!tags)
-		return;
-	if (!json_is_object(tags)) {
-		properties_refuse(properties, OEM "Tags", "PropertyValueTypeError", NULL);
-		return;
-	}
-	json_object_foreach(tags, name, value)
-	{
-		struct str text = { json_string_value(value), json_string_length(value) };
-
-		drop_tag(details, str_of(name));
-		if (json_is_null(value))
-			continue;
-		if (!text.p || !is_plain(text, SOURCE_TAG_VALUE_MAX_BYTES) ||
-		    !is_plain(str_of(name), SOURCE_TAG_NAME_MAX_BYTES) ||
-		    details->n_tags == SOURCE_MAX_TAGS) {
-			properties_refuse(properties, OEM "Tags", "PropertyValueError",
-					  "A source has at most 16 tags, with names of at most 64 bytes "
-					  "and texts of at most 256.");
-			return;
-		}
-		details->tags[details->n_tags++] = (struct source_tag){ str_of(name), text };
-	}
-}
-
-/* No subscription is made on a source yet: asking for one must not look as if it had worked. */
-static void take_subscribe(struct properties *properties)
-{
-	bool subscribe = false;
-
-	take_bool(properties, OEM "Subscribe", &subscribe);
-	if (subscribe)
-		properties_refuse(properties, OEM "Subscribe", "PropertyValueNotInList",
-				  "This service makes no subscriptions on its sources: give the source "
-				  "EventUri as the Destination of one.");
-}
-
-static void take_all(struct api *api, struct properties *properties, struct changing *changing,
-		     struct source_details *details)
-{
-	struct source *source = &changing->after;
-	struct str name;
-
-	if (take_text(properties, "Name", NAME_MAX_BYTES, &name)) {
-		if (name.p)
-			source->name = name;
-		else
-			properties_refuse(properties, "Name", "PropertyValueTypeError", NULL);
-	}
-	take_host(properties, changing, details);
-	take_text(properties, "UserName", SOURCE_SECRET_MAX_BYTES, &details->user_name);
-	take_password(api, properties, changing, details);
-	take_text(properties, OEM "Site", TEXT_MAX_BYTES, &source->site);
-	take_text(properties, OEM "Rack", TEXT_MAX_BYTES, &source->rack);
-	take_text(properties, OEM "Owner", TEXT_MAX_BYTES, &source->owner);
-	take_text(properties, OEM "Address", TEXT_MAX_BYTES, &source->address);
-	take_certificate(properties, source);
-	take_bool(properties, OEM "Insecure", &details->insecure);
-	take_tags(properties, details);
-	take_subscribe(properties);
-	if (str_eq(source->address, STR(SOURCE_OWN_NAME)))
-		properties_refuse(properties, OEM "Address", "PropertyValueFormatError",
-				  "Address is the one that the source sends from.");
-}
-
-/* The whole of what is asked for, laid over what is there. False: refused and answered. */
+/* False: refused and answered. */
 static bool read_body(struct api *api, json_t *body, struct changing *changing)
 {
-	static const char *const known[] = { "Name",	    "HostName",		"UserName",
-					     "Password",    OEM "Site",		OEM "Rack",
-					     OEM "Owner",   OEM "Tags",		OEM "Address",
-					     OEM "Insecure", OEM "Certificate", OEM "Subscribe",
-					     NULL };
-	static const char *const read_only[] = { "Id",		"Actions",	 "Links",
-						 OEM "State",	OEM "EventUri",	 OEM "Created",
-						 OEM "Activity", OEM "TokenSet", OEM "PasswordSet",
-						 NULL };
+	struct source_body said = { .seal_key = api->config.seal_key,
+				    .texts = changing->texts,
+				    .is_new = changing->kind == ADD,
+				    .source = changing->after };
 	struct http_request *request = changing->job.request;
-	json_t *flat = flatten(body);
+	json_t *flat = source_body_flatten(body);
 	struct properties properties;
-	struct source_details details;
 	struct strbuf text;
 	void *held;
 	bool ok;
 
-	source_details_parse(changing->before.details, &details, &held);
+	source_details_parse(changing->before.details, &said.details, &held);
 	strbuf_init(&text, SOURCE_DETAILS_MAX_BYTES);
 	properties_begin(&properties, flat);
-	properties_refuse_others(&properties, known, read_only);
-	if (changing->kind == ADD && !json_object_get(flat, "HostName"))
-		properties_refuse(&properties, "HostName", "CreateFailedMissingReqProperties", NULL);
-	take_all(api, &properties, changing, &details);
-	if (changing->kind == ADD && !changing->after.name.p)
-		changing->after.name = details.url;
-	source_details_put(&details, &text);
-	changing->after.details = text.len > 0 ? strbuf_str(&text) : (struct str){ NULL, 0 };
-	copy_source(changing, &changing->after, &changing->after); /* out of the body */
-	ok = changing->kind == ADD ? properties_are_good(&properties, request) :
-				     properties_are_of_use(&properties, request);
+	source_body_read(&said, &properties);
+	source_details_put(&said.details, &text);
+	said.source.details = text.len > 0 ? strbuf_str(&text) : (struct str){ NULL, 0 };
+	copy_source(changing, &said.source, &changing->after);
+	ok = said.is_new ? properties_are_good(&properties, request) :
+			   properties_are_of_use(&properties, request);
 	properties_put_notes(&properties, request, &changing->notes);
 	properties_fini(&properties);
 	strbuf_fini(&text);
@@ -494,7 +293,7 @@ void sources_add(struct api *api, const struct target *target)
 	if (!body)
 		return;
 	changing = changing_new(api, target, ADD, NULL);
-	make_token(changing);
+	lay_over(changing); /* a token */
 	if (read_body(api, body, changing))
 		submit(api, changing);
 	else
@@ -557,10 +356,8 @@ void source_remove(struct api *api, const struct target *target)
 	if (!source || !match(api, target, source, false))
 		return;
 	changing = changing_new(api, target, REMOVE, source);
-	changing->after.state = SOURCE_REMOVED;
-	changing->after.token = (struct str){ NULL, 0 };
-	changing->after.certificate = (struct str){ NULL, 0 };
-	changing->after.details = (struct str){ NULL, 0 };
+	changing->any_version = !reply_names_version(target->request);
+	lay_over(changing);
 	submit(api, changing);
 }
 
@@ -572,6 +369,7 @@ void source_rotate_token(struct api *api, const struct target *target)
 	if (!source || !match(api, target, source, false))
 		return;
 	changing = changing_new(api, target, ROTATE, source);
-	make_token(changing);
+	changing->any_version = !reply_names_version(target->request);
+	lay_over(changing);
 	submit(api, changing);
 }

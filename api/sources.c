@@ -1,7 +1,9 @@
 /* Sources: as AggregationSources (AggregationSource.v1_3_1), read from this node's own source set. */
 #include "api/aggregation.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +13,7 @@
 #include "api/reply.h"
 #include "api/resource_json.h"
 #include "api/service_root.h"
+#include "api/tasks.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
@@ -308,19 +311,39 @@ static void answer_fetched(struct api *api, struct api_job *job)
 	free(asking);
 }
 
-static void fetch_registries(struct api *api, struct http_request *request,
+static void drop_fetched(struct api_job *job)
+{
+	free(CONTAINER_OF(job, struct asking, job));
+}
+
+static bool fetch_failed(const struct api_job *job, struct err *why)
+{
+	const struct asking *asking = (const struct asking *)(const void *)job;
+
+	static_assert(offsetof(struct asking, job) == 0, "as the cast has it");
+	snprintf(why->text, sizeof(why->text), "%s", asking->ask.why);
+	return asking->ask.result < 0 ||
+	       (asking->ask.n_failed > 0 && asking->ask.n_fetched + asking->ask.n_unchanged == 0);
+}
+
+static void fetch_registries(struct api *api, const struct target *target,
 			     const struct source *source)
 {
+	struct http_request *request = target->request;
 	struct asking *asking = xcalloc(1, sizeof(*asking));
 	int r;
 
-	asking->job = (struct api_job){ .answer = answer_fetched, .request = request };
+	asking->job = (struct api_job){ .answer = answer_fetched,
+					.request = request,
+					.drop = drop_fetched,
+					.failure = fetch_failed };
 	asking->ask = (struct registry_ask){ .item = &asking->job.query.item,
 					     .reply_to = api->answers,
 					     .source = source->id };
 	r = registry_fetcher_ask(api->config.fetcher, &asking->ask);
 	if (r == 0) {
 		api->n_jobs++;
+		task_begin(api, target, &asking->job, "Reading a source's registries");
 		return;
 	}
 	free(asking);
@@ -340,7 +363,7 @@ void sources_fetch_registries(struct api *api, const struct target *target)
 	const struct source *source = sources_of_target(api, target);
 
 	if (source)
-		fetch_registries(api, target->request, source);
+		fetch_registries(api, target, source);
 	else
 		reply_error(target->request, 404, "ResourceNotFound",
 			    .args = { STR("AggregationSource"), target->ids[0] });

@@ -43,6 +43,7 @@ extern const struct cli_verb login_verb, logout_verb, account_list_verb, account
 	token_remove_verb;
 extern const struct cli_verb source_list_verb, source_add_verb, source_show_verb,
 	source_remove_verb;
+extern const struct cli_verb task_list_verb, task_show_verb, task_wait_verb;
 
 /* "rfevent: …" on standard error; returns `status`. */
 int cli_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/secrets.h"
@@ -11,6 +12,7 @@
 #include "cli/endpoint.h"
 #include "cli/prompt.h"
 
+#define TASK_LOOK_US 300000 /* between two looks at what takes long */
 #define CONNECT_TIMEOUT_S 10L
 #define HEADER_MAX_BYTES 65536
 
@@ -160,10 +162,28 @@ static void set_body(CURL *curl, struct str body)
 	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body.p);
 }
 
+/* 202: what was asked for takes long, and is answered at the task's monitor. */
+static int follow_task(const struct cli *cli, struct client_answer *out)
+{
+	int r = CLI_OK;
+
+	while (r == CLI_OK && out->status == 202 && out->location) {
+		char *monitor = xstrdup(out->location);
+
+		client_answer_fini(out);
+		usleep(TASK_LOOK_US);
+		r = client_get(cli, monitor, "application/json", NULL, out);
+		free(monitor);
+	}
+	return r;
+}
+
 int client_send(const struct cli *cli, const char *method, const char *path, struct str body,
 		struct client_answer *out)
 {
-	return client_change(cli, method, path, NULL, body, out);
+	int r = client_change(cli, method, path, NULL, body, out);
+
+	return r == CLI_OK ? follow_task(cli, out) : r;
 }
 
 int client_change(const struct cli *cli, const char *method, const char *path, const char *etag,

@@ -21,7 +21,8 @@ struct client_answer {
  * of 400 and above is such a failure, told in the service's own words. */
 int client_get(const struct cli *cli, const char *path, const char *accept, const char *language,
 	       struct client_answer *out);
-/* Another method than GET, with a JSON body (empty: none), logged in; errors as client_get(). */
+/* Another method than GET, with a JSON body (empty: none), logged in; errors as client_get(). Waits
+ * for what becomes a task. */
 int client_send(const struct cli *cli, const char *method, const char *path, struct str body,
 		struct client_answer *out);
 /* The same, onto the version `etag` names (NULL: whichever it is). */

@@ -165,8 +165,8 @@ const struct config_key config_keys[] = {
 		  "taken over at start" },
 
 	{ .name = "secrets.key_file", .type = CONFIG_TEXT, AT(secrets_key_file),
-	  .help = "file with the key that all replicas of a database share; one with another key "
-		  "does not start" },
+	  .help = "file with the key that all replicas of a database share, and that passwords of sources "
+		  "are sealed with; a replica with another key does not start" },
 
 	{ .name = "subscriptions.allow_http", .type = CONFIG_BOOL, AT(subscriptions_allow_http),
 	  .initial = "false", .help = "Destinations of subscriptions may be http://, too" },

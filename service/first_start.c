@@ -1,10 +1,12 @@
 #include "service/first_start.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "accounts/password.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -49,6 +51,25 @@ int secret_file(const char *path, char **out, struct err *err)
 	free(line);
 	secrets_wipe(secret, sizeof(secret));
 	return r;
+}
+
+void password_file_check(const char *path, struct str hash)
+{
+	char *text = NULL, *old = NULL;
+	size_t n = 0;
+
+	if (file_read(path, SECRET_FILE_MAX_BYTES, &text, &n, NULL) < 0)
+		return;
+	if (!password_matches(str_trim((struct str){ text, n }), hash)) {
+		old = xasprintf("%s.old", path);
+		log_warn("service", "the password file is not of this password, and is put aside",
+			 LOG_T("file", path), LOG_T("as", old));
+		if (rename(path, old) < 0)
+			log_warn("service", "the password file stays", LOG_T("err", strerror(errno)));
+	}
+	secrets_wipe(text, n);
+	free(text);
+	free(old);
 }
 
 int key_read(const char *path, struct seal_key *out, struct err *err)

@@ -6,6 +6,7 @@
 #ifndef SERVICE_FIRST_START_H
 #define SERVICE_FIRST_START_H
 
+#include "base/str.h"
 #include "base/uuid.h"
 
 struct db;
@@ -24,6 +25,8 @@ int first_start(const struct first_start *first, char **token, struct err *err);
 
 /* The first line of `path`, or a fresh secret written to it, mode 0600. *out is new. */
 int secret_file(const char *path, char **out, struct err *err);
+/* Put a password file aside, as `path`.old, whose password has not this hash. */
+void password_file_check(const char *path, struct str hash);
 struct seal_key;
 /* The key that secrets in the database are sealed with, from `path`. */
 int key_read(const char *path, struct seal_key *out, struct err *err);

@@ -356,6 +356,14 @@ int keeper_admin_hash_or_new(void *ctx, char **hash_out, struct err *err)
 	return r;
 }
 
+void keeper_check_password(void *ctx, struct str hash)
+{
+	const struct keeper *keeper = ctx;
+
+	if (!str_eq(hash, keeper->snapshot.admin_hash))
+		password_file_check(keeper->password_path, hash);
+}
+
 static int load_seal_key(struct keeper *keeper, const struct config *config, struct err *err)
 {
 	char *path = NULL, *made = NULL;

@@ -38,6 +38,10 @@ void keeper_on_publish(struct keeper *keeper, void (*fn)(void *ctx), void *ctx);
 struct str keeper_admin_hash(const struct keeper *keeper);
 /* The same, made now (with its file admin-password) when there is none: account_hash_fn. Any thread. */
 int keeper_admin_hash_or_new(void *keeper, char **hash_out, struct err *err);
+/* The administrator's hash in the database: where the file admin-password is of another password, as
+ * after a restore on a new machine, it is put aside as admin-password.old, so that nothing logs in with
+ * it in vain until the account is locked. Any thread. */
+void keeper_check_password(void *keeper, struct str hash);
 struct str keeper_enrolment_token(const struct keeper *keeper);
 struct uuid keeper_node(const struct keeper *keeper);
 /* The id of a source that the configuration declares under this name. */

@@ -46,7 +46,7 @@
 #include "translations/catalog.h"
 
 #define QUERY_THREADS         2
-#define WRITE_THREADS         1
+#define WRITE_THREADS         2 /* one may be at something long */
 #define RING_EVENTS           65536
 #define RING_MAX_BYTES        (96u << 20)
 #define JOURNAL_RESERVE_BYTES (1u << 20) /* for own events when the journal is full */
@@ -64,7 +64,8 @@ struct pipeline {
 	struct conditions *conditions;
 	struct condition_watch *condition_watch;
 	struct doors doors;
-	char *journal_dir, *data_dir, *url, *node, *default_language, *public_url, *sources_file;
+	char *journal_dir, *data_dir, *url, *node, *default_language, *public_url, *sources_file,
+		*tasks_path;
 	struct private_pg *private_pg;
 	struct shared_watch *shared_watch;
 	struct registry_loader *registries;
@@ -505,6 +506,7 @@ static int start_accounts(struct pipeline *pipeline, const struct config *config
 		.founder_hash = keeper_admin_hash(pipeline->keeper),
 		.make_hash = keeper_admin_hash_or_new,
 		.make_hash_ctx = pipeline->keeper,
+		.on_founder = keeper_check_password,
 		.keep_audit_us = config->storage_keep_audit_us,
 	};
 	int r = accounts_start(&accounts, &pipeline->accounts, err);
@@ -576,6 +578,7 @@ static int start_api(struct pipeline *pipeline, const struct config *config, str
 	api.prepare = prepare_on_loader;
 	api.prepare_delivered = prepare_on_worker;
 	api.prepare_ctx = pipeline;
+	api.tasks_path = pipeline->tasks_path;
 	api.registry_mirror = pipeline->registry_mirror;
 	api.fetcher = pipeline->registry_fetcher;
 	metrics_on_scrape(on_scrape, pipeline);
@@ -607,6 +610,7 @@ int pipeline_start(const struct config *config, struct loop *loop, struct pipeli
 	pipeline->default_words = default_words_new();
 	pipeline->journal_dir = xasprintf("%s/journal", config->state_dir);
 	pipeline->public_url = env_public_url(config);
+	pipeline->tasks_path = xasprintf("%s/tasks", config->state_dir);
 	pipeline->sources_file = xasprintf(
 		"The source is declared in the configuration (%s): change its entry of sources there, "
 		"and send SIGHUP.",
@@ -721,6 +725,7 @@ void pipeline_stop(struct pipeline *pipeline)
 	default_words_free(pipeline->default_words);
 	free(pipeline->journal_dir);
 	free(pipeline->public_url);
+	free(pipeline->tasks_path);
 	free(pipeline->sources_file);
 	free(pipeline->data_dir);
 	free(pipeline->url);

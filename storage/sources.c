@@ -141,7 +141,8 @@ int sources_write(struct db *db, const struct source_set *set, const struct sour
 		const struct source *old = before ? source_set_by_id(before, source->id) : NULL;
 
 		id_set_add(known, source->id);
-		if (!old || !source_is_same(old, source))
+		/* One that was removed and is there again may look as before: it was made anew. */
+		if (!old || !source_is_same(old, source) || old->created_us != source->created_us)
 			r = put_and_send(columns, db, source, err);
 	}
 	if (r == 0)

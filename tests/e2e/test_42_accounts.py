@@ -22,6 +22,7 @@ STORAGE = "/redfish/v1/Managers/rfeventd/Oem/Rfeventd/Storage"
 QUARANTINE = "/redfish/v1/Managers/rfeventd/Oem/Rfeventd/Quarantine"
 REGISTRIES = "/redfish/v1/Registries"
 SOURCES = "/redfish/v1/AggregationService/AggregationSources"
+TASKS = "/redfish/v1/TaskService/Tasks"
 PASSWORD = "a long enough passphrase"
 
 
@@ -122,6 +123,11 @@ MATRIX = [
     ("GET", STORAGE, None, READ_ONLY),
     ("GET", QUARANTINE, None, READ_ONLY),
     ("POST", f"{QUARANTINE}/x/Actions/Oem/Rfeventd.Retry", {}, OPERATOR),
+    ("POST", f"{QUARANTINE}/Actions/Oem/Rfeventd.RetryAll", {}, OPERATOR),
+    ("GET", TASKS, None, READ_ONLY),
+    ("GET", TASKS.removesuffix("/Tasks"), None, READ_ONLY),
+    ("GET", f"{TASKS}/none", None, READ_ONLY),
+    ("GET", f"{TASKS.removesuffix('/Tasks')}/TaskMonitors/none", None, READ_ONLY),
     ("GET", AUDIT.removesuffix("/Entries"), None, ADMINISTRATOR),
     ("GET", AUDIT, None, ADMINISTRATOR),
     ("GET", f"{AUDIT}/1", None, ADMINISTRATOR),
@@ -434,6 +440,43 @@ def test_a_session_outlives_the_database_s_absence(service):
     service.kill()
     service.start().wait_ready()
     wait_for(lambda: ask(service, session, "GET", SERVICE).status_code == 200, 10, "the session again")
+
+
+def test_a_session_that_was_ended_without_a_database_stays_ended(service):
+    add(service, "leaving")
+    session = log_in(service, "leaving")
+    rows = "SELECT id FROM session WHERE account = 'leaving'"
+    number = wait_for(lambda: service.sql(rows), 10, "the row")[0][0]
+    pid = service.postgres_pid()
+    backends = [b for b, in service.sql("SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'rfeventd%%'")]
+    subprocess.run(["kill", "-STOP", str(pid)], check=True)  # nothing new can connect
+    try:
+        subprocess.run(["kill", "-TERM", *map(str, backends)], check=True)  # and what was is gone
+        time.sleep(0.5)
+        assert ask(service, session, "DELETE", f"{SESSIONS}/{number}").status_code == 204
+    finally:
+        subprocess.run(["kill", "-CONT", str(pid)], check=True)
+    service.wait_ready()
+    wait_for(lambda: not service.sql(rows), 20, "the row is gone")
+    assert ask(service, session, "GET", SERVICE).status_code == 401
+
+
+def test_a_password_file_that_is_not_of_the_password_is_put_aside(service):
+    """As after a restore on a new machine: the database's admin is another one than the file's."""
+    file = service.state_dir / "admin-password"
+    old = file.read_text()
+    assert patch(service, f"{ACCOUNTS}/admin", {"Password": PASSWORD}).status_code == 200
+    assert file.read_text() == old  # what a running service's operators do is their own
+    assert service.terminate()[0] == 0
+    service.start()
+    wait_for(lambda: not file.exists(), 30, "the file is put aside")
+    assert (service.state_dir / "admin-password.old").read_text() == old
+    assert "put aside" in service.log()
+    file.write_text(PASSWORD)
+    service.wait_ready()
+    assert service.terminate()[0] == 0
+    service.start().wait_ready()
+    assert file.read_text() == PASSWORD
 
 
 def test_two_replicas(shared_service, tmp_path_factory):

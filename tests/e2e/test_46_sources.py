@@ -1,7 +1,10 @@
 """Sources as AggregationSources: made, changed, removed; on every replica, and without a database."""
+import contextlib
 import json
+import pathlib
 import threading
 
+import httpx
 import pytest
 
 import house
@@ -96,6 +99,10 @@ def test_changes_are_made_to_what_was_seen(shared_service):
     assert mixed.status_code == 200 and mixed.json()["Name"] == "renamed"
     assert "Colour@Message.ExtendedInfo" in mixed.json()
     assert "Oem/Rfeventd/State@Message.ExtendedInfo" in mixed.json()
+    mixed = patch(shared_service, path, {"HostName": "ftp://x", "Oem": {"Rfeventd": {
+        "Rack": "Q", "Address": "rfeventd", "Tags": {"d": "4", "e": 5}}}}).json()
+    assert (mixed["HostName"], mixed["Oem"]["Rfeventd"]["Rack"]) == (made["HostName"], "Q")
+    assert mixed["Oem"]["Rfeventd"]["Tags"] == {"b": "2", "c": "3"} and not mixed["Oem"]["Rfeventd"]["Address"]
     assert patch(shared_service, path, {"Oem": {"Rfeventd": {"Site": None}}}).json()["Oem"]["Rfeventd"]["Site"] is None
 
 
@@ -249,6 +256,46 @@ def test_without_a_database(new_service):
     assert "database" in info["Resolution"]
     service.kill()
     house.with_postgres(service)
+
+
+def is_open(service, path, auth):
+    """Whether the operators' door answers 200."""
+    with contextlib.suppress(httpx.TransportError, OSError):
+        return service.get(path, auth=auth).status_code == 200
+    return False
+
+
+def test_every_replica_takes_what_one_was_told(shared_service, tmp_path_factory):
+    lines = (shared_service.state_dir / "postgresql/postmaster.pid").read_text().split("\n")
+    shared_service.sql("CREATE DATABASE sourcetwins")
+    url = f"postgresql://rfeventd@/sourcetwins?host={lines[4]}&port={lines[3]}"
+    one, other = (house.Service(pathlib.Path(tmp_path_factory.mktemp(name)), sets=[f"storage.url={url}"])
+                  for name in ("sourceone", "sourceother"))
+    one.start()
+    try:
+        wait_for(lambda: is_open(one, "/-/ready", None), 60, "the first replica")
+        other.start()
+        wait_for(lambda: is_open(other, "/-/ready", None), 60, "the other replica")
+        auth = ("admin", one.password)
+        wait_for(lambda: is_open(other, SERVICE, auth), 20, "its accounts")
+        made = make(one, "everywhere", Oem={"Rfeventd": {"Site": "S"}})
+        path = f"{SOURCES}/{made['Id']}"
+        wait_for(lambda: is_open(other, path, auth), 5, "the source there")
+        assert sent_with(other, token_of(made)) == 200
+        seen = other.get(path, auth=auth)
+        patch_body = {"Oem": {"Rfeventd": {"Site": "T"}}}
+        assert patch(one, path, patch_body).status_code == 200
+        late = other.ask("PATCH", path, json={"Name": "late"}, headers={"If-Match": seen.headers["ETag"]}, auth=auth)
+        told(late, 412, "PreconditionFailed")
+        # Without a key that both have nobody could read a password that the other was told.
+        refused = one.ask("POST", SOURCES, json={"HostName": "x", "UserName": "u", "Password": "p"})
+        assert "secrets.key_file" in told(refused, 400, "PropertyValueError")["Resolution"]
+        assert other.ask("DELETE", path, auth=auth).status_code == 204
+        wait_for(lambda: one.get(path).status_code == 404, 5, "its end at the first")
+        assert sent_with(one, token_of(made)) == 401
+    finally:
+        other.close()
+        one.close()
 
 
 def test_commands(shared_service, tmp_path):

@@ -135,6 +135,51 @@ static void test_learnt_from_another_replica(void **state)
 	session_table_free(other);
 }
 
+/* Ended while the database was away: what it still has does not bring the session back. */
+static void test_an_ended_session_stays_ended(void **state)
+{
+	struct session_table *table = session_table_new();
+	struct opened one;
+	size_t n;
+	char *ids;
+
+	assert_true(open_for(table, "ann", 0, &one));
+	session_end(table, str_of(one.session.id));
+	session_end(table, str_of(one.session.id));
+	assert_false(session_learn(table, &one.session));
+	assert_false(use(table, one.token, 1 * S));
+	ids = session_ended(table, &n);
+	assert_int_equal(n, 1);
+	assert_string_equal(ids, one.session.id);
+	free(ids);
+	session_set_gone(table, str_of(one.session.id));
+	session_set_gone(table, STR("nothing"));
+	ids = session_ended(table, &n);
+	assert_int_equal(n, 0);
+	free(ids);
+	assert_true(session_learn(table, &one.session));
+	session_table_free(table);
+}
+
+/* The oldest are forgotten, and no more memory is taken. */
+static void test_ended_ones_are_capped(void **state)
+{
+	struct session_table *table = session_table_new();
+	char id[SESSION_ID_CHARS + 1], *ids;
+	size_t n;
+
+	for (int i = 0; i < SESSION_MAX_ENDED + 3; i++) {
+		snprintf(id, sizeof(id), "id%06d", i);
+		session_end(table, str_of(id));
+	}
+	ids = session_ended(table, &n);
+	assert_int_equal(n, SESSION_MAX_ENDED);
+	assert_string_equal(ids, "id000003");
+	assert_string_equal(ids + (n - 1) * (SESSION_ID_CHARS + 1), id);
+	free(ids);
+	session_table_free(table);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -143,6 +188,8 @@ int main(void)
 		cmocka_unit_test(test_a_full_table_refuses_strangers),
 		cmocka_unit_test(test_what_ends_elsewhere_ends_here),
 		cmocka_unit_test(test_learnt_from_another_replica),
+		cmocka_unit_test(test_an_ended_session_stays_ended),
+		cmocka_unit_test(test_ended_ones_are_capped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
