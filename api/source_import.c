@@ -13,6 +13,7 @@
 #include "base/mailbox.h"
 #include "base/mem.h"
 #include "event/decode.h"
+#include "event/limits.h"
 #include "event/source_set.h"
 
 #define ANSWER_MAX_BYTES 1024
@@ -48,6 +49,10 @@ static int look_inside(struct importing *importing)
 	importing->n_set_aside = copy->n_quarantined;
 	if (copy->kind != DELIVERY_EVENTS)
 		r = err_set(&importing->err, -EINVAL, "%.*s", STR_ARG(copy->detail));
+	else if (copy->n_events + copy->n_quarantined > DECODE_MAX_EVENTS)
+		r = err_set(&importing->err, -EINVAL,
+			    "There are more than %u entries in it: give it in parts.",
+			    DECODE_MAX_EVENTS);
 	else if (copy->n_events == 0)
 		r = err_set(&importing->err, -EINVAL,
 			    "There is no LogEntry in it: give a LogEntryCollection with its "

@@ -177,7 +177,23 @@ def test_the_account_of_the_stream(tmp_path):
     heard.write_text("C\nE 1 a\nC\nX seq 3 after 1\nE 3 c\n", encoding="utf-8")
     rows = [(1, "a", 0), (2, "b", 0), (3, "c", 0)]
     assert ledger.stream_account(heard, rows) == (
-        {"streams": 2, "heard": 2, "unlike the log": 1, "resume gaps": 1}, ["seq 3 after 1"])
+        {"streams": 2, "new epochs": 0, "heard": 2, "unlike the log": 1, "resume gaps": 1},
+        ["seq 3 after 1"])
+
+
+def test_the_account_of_a_stream_whose_log_was_set_back(tmp_path):
+    heard = tmp_path / "reader"
+    heard.write_text("C\nE 1 a\nE 2 gone\nN None\nC\nE 1 a\nE 2 b\n", encoding="utf-8")
+    assert ledger.stream_account(heard, iter([(1, "a", 0), (2, "b", 0)])) == (
+        {"streams": 2, "new epochs": 1, "heard": 2, "unlike the log": 0, "resume gaps": 0}, [])
+
+
+@pytest.mark.parametrize("fired, told, right", [(0, 0, True), (1, 1, True), (3, 2, True), (1, 0, False),
+                                                (0, 1, False), (1, 2, False)])
+def test_an_epoch_is_told_when_there_is_one(fired, told, right):
+    done = run.Run.__new__(run.Run)
+    done.fired, done.stream = collections.Counter({run.SET_BACK: fired}), {"new epochs": told}
+    assert done.epochs_are_right() == right
 
 
 def test_report_of_two_runs():

@@ -321,8 +321,8 @@ def test_the_clock_steps(faulty):
     assert own(service) == ["ClockStepped"] * 2
 
 
-def post_from(service, address, body):
-    connection = http.client.HTTPConnection("127.0.0.1", service.plain_port, timeout=60,
+def post_from(service, address, body, timeout=60):
+    connection = http.client.HTTPConnection("127.0.0.1", service.plain_port, timeout=timeout,
                                             source_address=(address, 0))
     with contextlib.closing(connection):
         connection.request("POST", f"/events/{service.token}", body)
@@ -356,14 +356,16 @@ def test_memory_for_deliveries_is_short(faulty):
     answers = []
     controls.disk(HANG)
     threads = [threading.Thread(target=lambda n=i: answers.append(
-        post_from(service, "127.0.0.1", report.replace(b"%d", b"%d" % n)))) for i in range(30)]
+        post_from(service, "127.0.0.1", report.replace(b"%d", b"%d" % n), 300))) for i in range(30)]
     for thread in threads:
         thread.start()
         time.sleep(0.05)
-    wait_for(lambda: 503 in answers, 60, "refused")
-    controls.disk(GOOD)
+    try:
+        wait_for(lambda: 503 in answers, 150, "refused")
+    finally:
+        controls.disk(GOOD)
     for thread in threads:
-        thread.join(60)
+        thread.join(300)
     assert set(answers) == {200, 503} and len(answers) == 30
     one_pair(service, "MemoryLimitReached", "MemoryLimitNoLongerReached", timeout=60)
     wait_for(lambda: service.sql("select count(*) from metric_report") == [(answers.count(200),)], 60,

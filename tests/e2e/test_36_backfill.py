@@ -85,7 +85,7 @@ def test_what_is_no_log_is_refused(service):
     service.wait_entries(1)
     source = source_of(service)
     for body in (b"no JSON", b"{}" + b"x", json.dumps({"Members": [{"@odata.id": f"{BMC_LOG}/1"}]}).encode(),
-                 b'{"Members": []}', b"[]"):
+                 b'{"Members": []}', b"[]", b"[" + b'{"MessageId":"A.1.0.B"},' * 20000 + b"{}]"):
         answer = service.ask("POST", IMPORT.format(source), content=body)
         assert answer.status_code == 400, (body, answer.text)
         assert "@Message.ExtendedInfo" in answer.json()["error"]

@@ -123,6 +123,33 @@ class Cluster:
         """As the system's service manager would."""
         return self.start().wait_ready()
 
+    def end(self):
+        """As for maintenance."""
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(60)
+
+    def keep(self):
+        """A copy of what it holds now, as a backup has it."""
+        self.end()
+        self.copy(self.data, self.backup)
+        self.restart()
+
+    def set_back(self):
+        """It holds what it held then."""
+        self.kill()
+        self.copy(self.backup, self.data)
+        shutil.rmtree(self.backup)
+        self.restart()
+
+    @property
+    def backup(self):
+        return self.folder / "backup"
+
+    @staticmethod
+    def copy(source, target):
+        shutil.rmtree(target, ignore_errors=True)
+        subprocess.run(["cp", "-a", "--reflink=auto", source, target], check=True)
+
     @contextlib.contextmanager
     def frozen(self):
         processes = self.processes()

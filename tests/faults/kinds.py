@@ -336,6 +336,22 @@ def snapshot_held(site):
 
 
 @external
+def database_set_back(site):
+    """To a backup. Segments are kept for as long as that: what was answered since is due."""
+    site.calm()
+    site.restart_with("storage.journal_keep=1h")
+    try:
+        site.calm()
+        site.cluster.keep()
+        site.calm()
+        site.pause(2, 15)
+        site.cluster.set_back()
+        site.calm()
+    finally:
+        site.restart_with("storage.journal_keep=0s")
+
+
+@external
 def dumped(site):
     """pg_dump; in a long run it may be given up half-way."""
     with subprocess.Popen([binaries() / "pg_dump", "-h", site.cluster.folder, "-U", "rfeventd",

@@ -95,19 +95,22 @@ HARMLESS = ("answered", "unsure", "in log", "own", "set aside")
 
 
 def stream_account(path, rows):
-    """What the client of the stream heard against the log: {seq: EventId}."""
-    complaints, streams, heard, differ = [], 0, 0, 0
+    """What the client of the stream heard, since it was told of this log, against it: {seq: EventId}."""
+    complaints, streams, heard, differ, told = [], 0, 0, 0, 0
     expected = iter(rows)
+    with open(path, encoding="utf-8") as file:
+        epochs = sum(line.startswith("N ") for line in file)
     with open(path, encoding="utf-8") as file:
         for line in file:
             letter, _, rest = line.rstrip("\n").partition(" ")
             streams += letter == "C"
+            told += letter == "N"
             if letter == "X":
                 complaints.append(rest)
-            elif letter == "E":
+            elif letter == "E" and told == epochs:
                 heard += 1
                 seq, event_id = rest.split(" ", 1)
                 row = next(expected, (0, ""))
                 differ += (int(seq), event_id) != (row[0], row[1] or "None")
-    return {"streams": streams, "heard": heard, "unlike the log": differ,
+    return {"streams": streams, "new epochs": epochs, "heard": heard, "unlike the log": differ,
             "resume gaps": len(complaints)}, complaints

@@ -159,6 +159,13 @@ class Site:
         if wait:
             self.service.wait_listening(30)
 
+    def restart_with(self, setting):
+        """The daemon with another value of one of SETS."""
+        key = setting.split("=")[0]
+        self.service.sets = [setting if s.startswith(f"{key}=") else s for s in self.service.sets]
+        assert self.service.terminate(30)[0] == 0
+        self.start()
+
     def is_running(self):
         return self.service.process.poll() is None
 

@@ -3,6 +3,7 @@ it has. A program: it writes what it heard to a file, a line each:
   E <seq> <EventId>     an event of the log
   X <words>             what must not come: a gap, an error, a seq that does not follow
   C                     a stream begun
+  N <epoch>             told that the log is another one: from here on it is heard from its first event
 Now and then it leaves of its own will. SIGTERM ends it.
 """
 import argparse
@@ -26,6 +27,7 @@ class Reader:
         self.options = options
         self.chance = random.Random(options.seed)
         self.last, self.epoch = 0, None
+        self.is_told = False   # in this stream, that the log is another one
         self.out = open(options.record, "w", encoding="utf-8", buffering=1)
         self.context = ssl.create_default_context(cafile=options.ca)
 
@@ -53,8 +55,11 @@ class Reader:
                 request["epoch"] = self.epoch
             await socket.send(json.dumps(request))
             self.out.write("C\n")
+            self.is_told = False
             async for text in socket:
                 self.hear(json.loads(text))
+                if self.is_told:
+                    break
 
     def hear(self, message):
         kind = message["type"]
@@ -62,11 +67,17 @@ class Reader:
             if self.epoch in (None, NO_EPOCH):
                 self.epoch = message["epoch"]
             if message["epoch"] not in (self.epoch, NO_EPOCH):
-                self.complain(f"epoch {message['epoch']} after {self.epoch}")
+                self.begin_anew(message["epoch"])
         elif kind == "events":
             self.take(message["events"])
+        elif kind == "error" and message["code"] == "epoch_changed":
+            self.begin_anew(None)
         elif kind in ("gap", "error"):
             self.complain(json.dumps(message))
+
+    def begin_anew(self, epoch):
+        self.out.write(f"N {epoch}\n")
+        self.last, self.epoch, self.is_told = 0, epoch, True
 
     def take(self, events):
         lines = []

@@ -24,6 +24,7 @@ import ledger  # noqa: E402
 from place import Site  # noqa: E402
 
 DRAIN_SECONDS = 300
+SET_BACK = "database set back"
 
 
 class Run:
@@ -86,7 +87,13 @@ class Run:
     def is_good(self):
         return (not any(n for what, n in self.log.items() if what not in ledger.HARMLESS)
                 and self.stream.get("heard") == self.log.get("in log", -1)
-                and not self.stream["unlike the log"] and not self.stream["resume gaps"])
+                and not self.stream["unlike the log"] and not self.stream["resume gaps"]
+                and self.epochs_are_right())
+
+    def epochs_are_right(self):
+        """A log that was set back is never silently another one, and no other log ever is."""
+        told, fired = self.stream["new epochs"], self.fired[SET_BACK]
+        return told <= fired and (told > 0 or fired == 0)
 
 
 def table(rows):
