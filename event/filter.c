@@ -84,6 +84,19 @@ const char *filter_name_near(struct str word)
 	return name;
 }
 
+static bool bounds_time(const struct filter_node *node)
+{
+	if (node->op == FILTER_AND)
+		return bounds_time(node->a) || bounds_time(node->b);
+	return node->name == FILTER_CREATED && (node->op == FILTER_GT || node->op == FILTER_GE ||
+						node->op == FILTER_LT || node->op == FILTER_LE);
+}
+
+bool filter_bounds_time(const struct filter *filter)
+{
+	return filter && filter->root && bounds_time(filter->root);
+}
+
 void filter_free(struct filter *filter)
 {
 	if (!filter)

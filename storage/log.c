@@ -156,7 +156,8 @@ static int read_days(struct db *db, const struct log_query *query, struct db_res
 
 	strbuf_init(&sql, 1024);
 	strbuf_putf(&sql,
-		    "SELECT day, first_seq, last_seq FROM (SELECT day, first_seq,"
+		    "SELECT to_char(day, 'YYYY-MM-DD'), first_seq, last_seq FROM (SELECT day, "
+		    "first_seq,"
 		    " lead(first_seq - 1, 1, (SELECT greatest(seq, first_seq) FROM counter))"
 		    " OVER (ORDER BY day) AS last_seq FROM log_day) d"
 		    " WHERE last_seq > $1::bigint AND first_seq < $2::bigint ORDER BY day %s",
@@ -210,15 +211,18 @@ static unsigned sources_named(void *ctx, struct str name, struct uuid *out)
 	return naming->n;
 }
 
-/* What passes of a piece. */
+/* What passes of a piece. The day's own table, so that nothing but what is asked for is looked at:
+ * an index that holds all of that answers alone. Its name is the day's digits. */
 static void put_piece(struct sql *sql, struct naming *naming, const struct piece *piece,
 		      const struct filter *filter)
 {
 	sql->sources_named = sources_named;
 	sql->ctx = naming;
-	strbuf_put_text(&sql->text, " FROM event e WHERE e.log_day = ");
-	sql_put_text(sql, piece->day);
-	strbuf_put_text(&sql->text, "::date AND e.seq >= ");
+	strbuf_put_text(&sql->text, " FROM event_");
+	for (size_t i = 0; i < piece->day.len; i++)
+		if (piece->day.p[i] >= '0' && piece->day.p[i] <= '9')
+			strbuf_put_char(&sql->text, piece->day.p[i]);
+	strbuf_put_text(&sql->text, " e WHERE e.seq >= ");
 	sql_put_i64(sql, piece->first_seq);
 	strbuf_put_text(&sql->text, " AND e.seq <= ");
 	sql_put_i64(sql, piece->last_seq);
@@ -226,12 +230,59 @@ static void put_piece(struct sql *sql, struct naming *naming, const struct piece
 	sql_put_filter(sql, filter);
 }
 
-/* The seqs first, which an index can often say by itself; then the rows of these alone. */
+/* The server's own guess at the rows of a piece; SIZE_MAX when there is none. */
+static size_t guess_rows(struct naming *naming, const struct piece *piece,
+			 const struct filter *filter)
+{
+	static const struct str name = { " rows=", 6 };
+	struct db_result *result;
+	uint64_t n = SIZE_MAX;
+	struct err err;
+	struct str line;
+	struct sql sql;
+	int r;
+
+	sql_init(&sql);
+	strbuf_put_text(&sql.text, "EXPLAIN SELECT 1");
+	put_piece(&sql, naming, piece, filter);
+	r = run(naming->db, &sql, &result, &err);
+	sql_fini(&sql);
+	if (r < 0)
+		return SIZE_MAX;
+	line = db_str(result, 0, 0);
+	line = (struct str){ line.p + str_find(line, name), line.len - str_find(line, name) };
+	if (line.len > name.len) {
+		line = (struct str){ line.p + name.len, line.len - name.len };
+		line.len = str_find_char(line, ' ');
+		if (!str_to_u64(line, &n))
+			n = SIZE_MAX;
+	}
+	db_result_free(result);
+	return n;
+}
+
+/* The server believes that what passes is spread evenly, and would go through a day from its end to
+ * find an hour of its beginning. When there is little in that time, it is better found by that
+ * (event_received) and sorted. */
+static bool sorts(struct naming *naming, const struct piece *piece, const struct filter *filter)
+{
+	return filter_bounds_time(filter) && guess_rows(naming, piece, filter) <= LOG_SORT_ROWS;
+}
+
+/* The day's time of keeping ended since its name was read. */
+static bool is_gone(const struct db *db)
+{
+	return strcmp(db_sqlstate(db), "42P01") == 0;
+}
+
+/* The seqs first, which an index can often say by itself; then the rows of these alone. 1 and
+ * nothing in *out when the day is gone. */
 static int read_piece(struct naming *naming, const struct log_query *query,
 		      const struct piece *piece, size_t limit, struct db_result **out,
 		      struct err *err)
 {
 	const char *order = query->descending ? "DESC" : "ASC";
+	const char *key = sorts(naming, piece, query->filter) ? "e.seq + 0" : "e.seq";
 	struct sql sql;
 	int r;
 
@@ -240,12 +291,12 @@ static int read_piece(struct naming *naming, const struct log_query *query,
 	sql_put_text(&sql, piece->day);
 	strbuf_put_text(&sql.text, "::date AND e.seq = ANY (ARRAY(SELECT e.seq");
 	put_piece(&sql, naming, piece, query->filter);
-	strbuf_putf(&sql.text, " ORDER BY e.seq %s LIMIT ", order);
+	strbuf_putf(&sql.text, " ORDER BY %s %s LIMIT ", key, order);
 	sql_put_i64(&sql, (int64_t)limit);
 	strbuf_putf(&sql.text, ")) ORDER BY e.seq %s", order);
 	r = run(naming->db, &sql, out, err);
 	sql_fini(&sql);
-	return r;
+	return r < 0 && is_gone(naming->db) ? 1 : r;
 }
 
 int log_read(struct db *db, const struct log_query *query, struct entry_batch **out,
@@ -268,6 +319,8 @@ int log_read(struct db *db, const struct log_query *query, struct entry_batch **
 		r = read_piece(&naming, query, &piece, limit, &results[n_results], err);
 		if (r == 0)
 			limit -= db_rows(results[n_results++]);
+		else if (r > 0)
+			r = 0;
 	}
 	if (r == 0)
 		r = take_rows(results, n_results, out, err);
@@ -309,7 +362,7 @@ int log_read_on(struct db *db, const struct log_query *query, struct entry_batch
 		resume = cut(&piece, query->descending);
 		r = read_piece(&naming, query, &piece, limit, &result, err);
 	}
-	if (r == 0)
+	if (r >= 0)
 		r = take_rows(&result, result ? 1 : 0, &batch, err);
 	if (r == 0) {
 		if (batch->n > 0 && batch->n == limit)
@@ -382,8 +435,9 @@ static int count_day(struct naming *naming, const struct filter *filter, const s
 	put_piece(&sql, naming, day, filter);
 	r = run(naming->db, &sql, &result, err);
 	sql_fini(&sql);
+	/* Its time is over, or the day's own is, which ends the transaction as well. */
 	if (r < 0)
-		return strcmp(db_sqlstate(naming->db), "57014") == 0 ? 1 : r;
+		return strcmp(db_sqlstate(naming->db), "57014") == 0 || is_gone(naming->db) ? 1 : r;
 	*n += db_int(result, 0, 0);
 	db_result_free(result);
 	return 0;
