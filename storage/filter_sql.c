@@ -101,6 +101,24 @@ void sql_put_i64(struct sql *sql, int64_t value)
 	put(sql, "::bigint");
 }
 
+void sql_put_table(struct sql *sql, const char *parent, struct str day)
+{
+	put(sql, parent);
+	strbuf_put_char(&sql->text, '_');
+	for (size_t i = 0; i < day.len; i++)
+		if (day.p[i] >= '0' && day.p[i] <= '9')
+			strbuf_put_char(&sql->text, day.p[i]);
+}
+
+void sql_put_day_text(struct sql *sql)
+{
+	put(sql, "(SELECT t.body FROM ");
+	sql_put_table(sql, "message_text", sql->day);
+	put(sql, " t WHERE t.log_day = ");
+	sql_put_text(sql, sql->day);
+	put(sql, "::date AND t.id = e.text_id)");
+}
+
 /* Under a NOT an unknown comparison must be false; elsewhere WHERE takes it so, and the bare form
  * can use an index. */
 static void put_end(struct sql *sql)
@@ -114,7 +132,13 @@ static void put_end(struct sql *sql)
 static void put_expression(struct sql *sql, const struct column *column)
 {
 	put(sql, column->fold ? FOLD_BEGIN : "(");
-	put(sql, column->expression);
+	if (sql->day.p && column == &columns[FILTER_MESSAGE]) {
+		put(sql, "COALESCE(");
+		sql_put_day_text(sql);
+		put(sql, ", e.sender_message)");
+	} else {
+		put(sql, column->expression);
+	}
 	put(sql, column->fold ? FOLD_END : ")");
 }
 
