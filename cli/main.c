@@ -11,7 +11,7 @@
 #include "cli/endpoint.h"
 
 static const struct cli_verb *const verbs[] = {
-	&event_tail_verb,   &event_list_verb,      &event_show_verb,
+	&event_tail_verb,   &event_list_verb, &event_export_verb,      &event_show_verb,
 	&event_send_verb,   &registry_list_verb,   &registry_show_verb,
 	&registry_add_verb, &registry_remove_verb, &registry_fetch_verb,
 	&registry_lint_verb,  &registry_diff_verb,   &registry_coverage_verb,
