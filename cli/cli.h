@@ -26,7 +26,8 @@ struct cli_verb {
 	int (*run)(const struct cli *cli, int argc, char **argv); /* argv[0] is the verb */
 };
 
-extern const struct cli_verb event_tail_verb, event_list_verb, event_show_verb, event_send_verb;
+extern const struct cli_verb event_tail_verb, event_list_verb, event_show_verb,
+	event_export_verb, event_send_verb;
 extern const struct cli_verb event_import_verb;
 extern const struct cli_verb registry_list_verb, registry_show_verb, registry_add_verb,
 	registry_remove_verb, registry_fetch_verb, registry_lint_verb,

@@ -15,6 +15,7 @@
 #define TASK_LOOK_US 300000 /* between two looks at what takes long */
 #define CONNECT_TIMEOUT_S 10L
 #define HEADER_MAX_BYTES 65536
+#define DOWNLOAD_STALL_S 60L /* without a byte: the service asks its log for 30 s at most */
 
 static size_t on_body(char *data, size_t size, size_t n, void *ctx)
 {
@@ -22,6 +23,26 @@ static size_t on_body(char *data, size_t size, size_t n, void *ctx)
 
 	strbuf_put(&answer->body, (struct str){ data, size * n });
 	return answer->body.failed ? 0 : size * n;
+}
+
+/* A good answer's body; a refusal is kept for its words. */
+struct download {
+	struct client_answer *answer;
+	const struct client_sink *sink;
+	CURL *curl;
+};
+
+static size_t on_download(char *data, size_t size, size_t n, void *ctx)
+{
+	struct download *download = ctx;
+	long status = 0;
+
+	curl_easy_getinfo(download->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (status >= 400)
+		return on_body(data, size, n, download->answer);
+	*download->sink->began = true;
+	return download->sink->take(download->sink->ctx, (struct str){ data, size * n }) ? size * n
+											   : 0;
 }
 
 static void take_header(struct str line, struct str name, char **out)
@@ -96,22 +117,27 @@ static CURL *new_request(const struct cli *cli, const char *url, struct client_a
 	return curl;
 }
 
-static int perform(CURL *curl, const char *url, struct client_answer *answer)
+static int perform(CURL *curl, const char *url, const bool *quiet,
+		   struct client_answer *answer)
 {
 	char words[CURL_ERROR_SIZE] = "";
 	CURLcode code;
 
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, words);
 	code = curl_easy_perform(curl);
+	if (code != CURLE_OK && quiet && *quiet)
+		return CLI_UNREACHABLE;
 	if (code != CURLE_OK)
 		return cli_fail(CLI_UNREACHABLE, "cannot reach %s: %s", url,
 				words[0] ? words : curl_easy_strerror(code));
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer->status);
+	if (answer->status == 503 && quiet && *quiet)
+		return CLI_UNREACHABLE; /* it is there again, its database is not */
 	return answer->status >= 400 ? fail_status(answer, url) : 0;
 }
 
 /* With the token of a login, or the user's name and password. */
-static int perform_as_user(const struct cli *cli, CURL *curl, const char *url,
+static int perform_as_user(const struct cli *cli, CURL *curl, const char *url, const bool *quiet,
 			   struct client_answer *out)
 {
 	char *password = cli->token ? NULL : endpoint_password(cli);
@@ -127,32 +153,56 @@ static int perform_as_user(const struct cli *cli, CURL *curl, const char *url,
 		curl_easy_setopt(curl, CURLOPT_USERNAME, cli->user);
 		curl_easy_setopt(curl, CURLOPT_PASSWORD, password);
 	}
-	r = perform(curl, url, out);
+	r = perform(curl, url, quiet, out);
 	if (out->status == 401 && cli->token)
 		fputs("rfevent: the session may have timed out: rfevent login opens another\n", stderr);
 	prompt_forget(password);
 	return r;
 }
 
-int client_get(const struct cli *cli, const char *path, const char *accept, const char *language,
-	       struct client_answer *out)
+/* GET; with a sink, its body goes there. */
+static int get(const struct cli *cli, const char *path, const char *accept, const char *language,
+	       const struct client_sink *sink, struct client_answer *out)
 {
 	char *url = xasprintf("%s%s", cli->url, path);
 	char *accept_line = xasprintf("Accept: %s", accept);
 	char *language_line = language ? xasprintf("Accept-Language: %s", language) : NULL;
 	struct curl_slist *headers = curl_slist_append(NULL, accept_line);
 	CURL *curl = new_request(cli, url, out);
+	struct download download = { out, sink, curl };
 	int r;
 
 	if (language_line)
 		headers = curl_slist_append(headers, language_line);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-	r = perform_as_user(cli, curl, url, out);
+	if (sink) {
+		curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_download);
+		curl_easy_setopt(curl, CURLOPT_WRITEDATA, &download);
+		curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+		curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, DOWNLOAD_STALL_S);
+	}
+	r = perform_as_user(cli, curl, url, sink ? sink->began : NULL, out);
 	curl_easy_cleanup(curl);
 	curl_slist_free_all(headers);
 	free(url);
 	free(accept_line);
 	free(language_line);
+	return r;
+}
+
+int client_get(const struct cli *cli, const char *path, const char *accept, const char *language,
+	       struct client_answer *out)
+{
+	return get(cli, path, accept, language, NULL, out);
+}
+
+int client_download(const struct cli *cli, const char *path, const char *accept,
+		    const char *language, const struct client_sink *sink)
+{
+	struct client_answer answer;
+	int r = get(cli, path, accept, language, sink, &answer);
+
+	client_answer_fini(&answer);
 	return r;
 }
 
@@ -202,7 +252,7 @@ int client_change(const struct cli *cli, const char *method, const char *path, c
 		set_body(curl, body);
 	}
 	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
-	r = perform_as_user(cli, curl, url, out);
+	r = perform_as_user(cli, curl, url, NULL, out);
 	curl_easy_cleanup(curl);
 	curl_slist_free_all(headers);
 	free(url);
@@ -248,7 +298,7 @@ int client_post(const struct cli *cli, const char *url, struct str body, struct 
 
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
 	set_body(curl, body);
-	r = perform(curl, url, out);
+	r = perform(curl, url, NULL, out);
 	curl_easy_cleanup(curl);
 	curl_slist_free_all(headers);
 	return r;

@@ -21,6 +21,15 @@ struct client_answer {
  * of 400 and above is such a failure, told in the service's own words. */
 int client_get(const struct cli *cli, const char *path, const char *accept, const char *language,
 	       struct client_answer *out);
+/* Where the body of a good answer goes, as it comes. */
+struct client_sink {
+	bool (*take)(void *ctx, struct str bytes); /* false: breaks off */
+	void *ctx;
+	bool *began; /* set once something came; then nothing is said of what breaks off */
+};
+/* GET into a sink, however long it takes while bytes come; CLI_UNREACHABLE when it breaks off. */
+int client_download(const struct cli *cli, const char *path, const char *accept,
+		    const char *language, const struct client_sink *sink);
 /* Another method than GET, with a JSON body (empty: none), logged in; errors as client_get(). Waits
  * for what becomes a task. */
 int client_send(const struct cli *cli, const char *method, const char *path, struct str body,

@@ -3,10 +3,12 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/event_question.h"
 #include "cli/show.h"
 
 #define ENTRIES "/redfish/v1/Managers/rfeventd/LogServices/Events/Entries"
@@ -69,41 +71,72 @@ static int print_answer(const struct client_answer *answer, enum cli_output outp
 	return r;
 }
 
-static int run_list(const struct cli *cli, int argc, char **argv)
-{
-	static const struct option known[] = { { "filter", required_argument, NULL, 'f' },
-					       { "top", required_argument, NULL, 't' },
-					       { "language", required_argument, NULL, 'l' },
-					       { 0 } };
-	const char *language = NULL;
-	char *filter = NULL, *path;
-	struct client_answer answer;
-	uint64_t top = DEFAULT_TOP;
-	int c, r;
+struct listing {
+	struct event_question question;
+	enum cli_output output;
+	uint64_t top;
+};
 
-	while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
-		if (c == 'f') {
-			free(filter);
-			filter = client_escape(optarg);
-		} else if (c == 'l') {
-			language = optarg;
-		} else if (c != 't' || !str_to_u64(str_of(optarg), &top) || top == 0) {
-			free(filter);
-			return cli_usage(&event_list_verb, "--top takes a number from 1");
+static bool take_format(struct listing *listing, const char *name)
+{
+	static const char *const names[] = { "table", "json", "jsonl", "csv" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (strcmp(names[i], name) == 0) {
+			listing->output = (enum cli_output)i;
+			return true;
 		}
 	}
-	if (optind < argc) {
-		free(filter);
-		return cli_usage(&event_list_verb, "'%s' is too much", argv[optind]);
+	return false;
+}
+
+static bool take_option(struct listing *listing, int option, const char *value, const char **why)
+{
+	switch (option) {
+	case 't':
+		*why = "--top takes a number from 1";
+		return str_to_u64(str_of(value), &listing->top) && listing->top > 0;
+	case 'F': *why = "--format takes table, json, jsonl or csv"; return take_format(listing, value);
+	default: return event_question_take(&listing->question, option, value, why) == 0;
 	}
-	path = xasprintf("%s?$top=%llu%s%s", ENTRIES, (unsigned long long)top,
-			 filter ? "&$filter=" : "", filter ? filter : "");
-	r = client_get(cli, path, cli->output == OUTPUT_CSV ? "text/csv" : NDJSON, language, &answer);
+}
+
+static int list(const struct cli *cli, const struct listing *listing)
+{
+	bool csv = listing->output == OUTPUT_CSV;
+	char *filter = event_question_query(&listing->question);
+	char *path = xasprintf("%s?$top=%llu%s", ENTRIES, (unsigned long long)listing->top, filter);
+	struct client_answer answer;
+	int r = client_get(cli, path, csv ? "text/csv" : NDJSON, listing->question.language, &answer);
+
 	if (r == CLI_OK)
-		r = print_answer(&answer, cli->output);
+		r = print_answer(&answer, listing->output);
 	client_answer_fini(&answer);
 	free(path);
 	free(filter);
+	return r;
+}
+
+static int run_list(const struct cli *cli, int argc, char **argv)
+{
+	static const struct option known[] = { EVENT_QUESTION_OPTIONS,
+					       { "top", required_argument, NULL, 't' },
+					       { "format", required_argument, NULL, 'F' },
+					       { 0 } };
+	struct listing listing = { .output = cli->output, .top = DEFAULT_TOP };
+	const char *why = "unknown option";
+	bool good = true;
+	int c, r;
+
+	while (good && (c = getopt_long(argc, argv, "", known, NULL)) != -1)
+		good = take_option(&listing, c, optarg, &why);
+	if (!good)
+		r = cli_usage(&event_list_verb, "%s", why);
+	else if (optind < argc)
+		r = cli_usage(&event_list_verb, "'%s' is too much", argv[optind]);
+	else
+		r = list(cli, &listing);
+	event_question_fini(&listing.question);
 	return r;
 }
 
@@ -148,11 +181,10 @@ static int run_show(const struct cli *cli, int argc, char **argv)
 }
 
 const struct cli_verb event_list_verb = {
-	"event", "list", "[--filter F] [--top N] [--language L]",
+	"event", "list", "[--top N] [--format table|json|jsonl|csv]\n  " EVENT_QUESTION_ARGUMENTS,
 	"the newest events of the log, newest first\n"
-	"  --filter F    only those that match, as \"Severity eq 'Critical'\"\n"
 	"  --top N       how many (50)\n"
-	"  --language L  language of the words, as de or ja\n",
+	"  --format F    table, json, jsonl or csv\n" EVENT_QUESTION_HELP,
 	run_list
 };
 

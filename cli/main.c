@@ -12,7 +12,8 @@
 
 static const struct cli_verb *const verbs[] = {
 	&event_tail_verb,   &event_list_verb,      &event_show_verb,
-	&event_send_verb,   &event_import_verb, &registry_list_verb,   &registry_show_verb,
+	&event_export_verb, &event_send_verb,      &event_import_verb,
+	&registry_list_verb,   &registry_show_verb,
 	&registry_add_verb, &registry_remove_verb, &registry_fetch_verb,
 	&registry_lint_verb,  &registry_diff_verb,   &registry_coverage_verb,
 	&registry_resolve_verb, &storage_status_verb,

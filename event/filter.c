@@ -84,6 +84,26 @@ const char *filter_name_near(struct str word)
 	return name;
 }
 
+static bool bounds(const struct filter_node *node, enum filter_name name)
+{
+	if (node->op == FILTER_AND)
+		return bounds(node->a, name) || bounds(node->b, name);
+	switch (node->op) {
+	case FILTER_EQ:
+	case FILTER_GT:
+	case FILTER_GE:
+	case FILTER_LT:
+	case FILTER_LE:
+	case FILTER_STARTSWITH: return node->name == name;
+	default: return false;
+	}
+}
+
+bool filter_bounds(const struct filter *filter, enum filter_name name)
+{
+	return filter && filter->root && bounds(filter->root, name);
+}
+
 void filter_free(struct filter *filter)
 {
 	if (!filter)

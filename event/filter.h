@@ -83,6 +83,9 @@ struct filter {
 /* New filter, or -EINVAL with words that say the column (from 1) and what was expected. */
 int filter_parse(struct str text, struct filter **out, struct err *err);
 void filter_free(struct filter *filter); /* NULL is allowed */
+/* Whether `name` bounds what passes: a comparison by order, equality or beginning that stands alone or
+ * under `and`. NULL: false. */
+bool filter_bounds(const struct filter *filter, enum filter_name name);
 /* NULL filter passes. A fact that is absent is null: only `ne` and `eq null` pass. */
 bool filter_match(const struct filter *filter, const struct entry *entry, const struct source *source);
 

@@ -33,28 +33,29 @@ struct column {
 };
 
 static const struct column columns[] = {
-	[FILTER_SEVERITY] = { "NULLIF(e.severity, 0)", COLUMN_NUMBER, false },
+	[FILTER_SEVERITY] = { "NULLIF(e.severity, 0)", COLUMN_NUMBER, false, NULL },
 	[FILTER_MESSAGE_ID] = { "e.message_id", COLUMN_TEXT, false, "e.message_id" },
 	[FILTER_REGISTRY_PREFIX] = { "COALESCE(e.registry, CASE WHEN strpos(e.message_id, '.') > 0"
 				     " THEN split_part(e.message_id, '.', 1) END)",
-				     COLUMN_TEXT, true },
-	[FILTER_CATEGORY] = { "e.category", COLUMN_NUMBER, false },
-	[FILTER_EVENT_TYPE] = { "e.event_type", COLUMN_TEXT, false },
-	[FILTER_SOURCE] = { "NULLIF(e.source_id, " NO_SOURCE ")::text", COLUMN_SOURCE, false },
-	[FILTER_SITE] = { "s.site", COLUMN_OF_SOURCE, false },
-	[FILTER_RACK] = { "s.rack", COLUMN_OF_SOURCE, false },
+				     COLUMN_TEXT, true, NULL },
+	[FILTER_CATEGORY] = { "e.category", COLUMN_NUMBER, false, NULL },
+	[FILTER_EVENT_TYPE] = { "e.event_type", COLUMN_TEXT, false, NULL },
+	[FILTER_SOURCE] = { "NULLIF(e.source_id, " NO_SOURCE ")::text", COLUMN_SOURCE, false,
+			    NULL },
+	[FILTER_SITE] = { "s.site", COLUMN_OF_SOURCE, false, NULL },
+	[FILTER_RACK] = { "s.rack", COLUMN_OF_SOURCE, false, NULL },
 	[FILTER_ORIGIN] = { "CASE WHEN e.origin LIKE '/%' AND rtrim(e.origin, '/') = '' THEN '/'"
 			    " ELSE rtrim(e.origin, '/') END",
 			    COLUMN_TEXT, false, "e.origin" },
 	[FILTER_MESSAGE] = { "COALESCE((SELECT t.body FROM message_text t"
 			     " WHERE t.log_day = e.log_day AND t.id = e.text_id), "
 			     "e.sender_message)",
-			     COLUMN_TEXT, true },
-	[FILTER_CREATED] = { "e.received", COLUMN_TIME, false },
-	[FILTER_EVENT_TIMESTAMP] = { "e.event_time", COLUMN_TIME, false },
-	[FILTER_EVENT_ID] = { "e.event_id", COLUMN_TEXT, false },
-	[FILTER_EVENT_GROUP_ID] = { "e.event_group_id", COLUMN_NUMBER, false },
-	[FILTER_ID] = { "e.seq", COLUMN_NUMBER, false },
+			     COLUMN_TEXT, true, NULL },
+	[FILTER_CREATED] = { "e.received", COLUMN_TIME, false, NULL },
+	[FILTER_EVENT_TIMESTAMP] = { "e.event_time", COLUMN_TIME, false, NULL },
+	[FILTER_EVENT_ID] = { "e.event_id", COLUMN_TEXT, false, NULL },
+	[FILTER_EVENT_GROUP_ID] = { "e.event_group_id", COLUMN_NUMBER, false, NULL },
+	[FILTER_ID] = { "e.seq", COLUMN_NUMBER, false, NULL },
 };
 
 /* --- statements --------------------------------------------------------------------------------
@@ -100,6 +101,24 @@ void sql_put_i64(struct sql *sql, int64_t value)
 	put(sql, "::bigint");
 }
 
+void sql_put_table(struct sql *sql, const char *parent, struct str day)
+{
+	put(sql, parent);
+	strbuf_put_char(&sql->text, '_');
+	for (size_t i = 0; i < day.len; i++)
+		if (day.p[i] >= '0' && day.p[i] <= '9')
+			strbuf_put_char(&sql->text, day.p[i]);
+}
+
+void sql_put_day_text(struct sql *sql)
+{
+	put(sql, "(SELECT t.body FROM ");
+	sql_put_table(sql, "message_text", sql->day);
+	put(sql, " t WHERE t.log_day = ");
+	sql_put_text(sql, sql->day);
+	put(sql, "::date AND t.id = e.text_id)");
+}
+
 /* Under a NOT an unknown comparison must be false; elsewhere WHERE takes it so, and the bare form
  * can use an index. */
 static void put_end(struct sql *sql)
@@ -113,7 +132,13 @@ static void put_end(struct sql *sql)
 static void put_expression(struct sql *sql, const struct column *column)
 {
 	put(sql, column->fold ? FOLD_BEGIN : "(");
-	put(sql, column->expression);
+	if (sql->day.p && column == &columns[FILTER_MESSAGE]) {
+		put(sql, "COALESCE(");
+		sql_put_day_text(sql);
+		put(sql, ", e.sender_message)");
+	} else {
+		put(sql, column->expression);
+	}
 	put(sql, column->fold ? FOLD_END : ")");
 }
 

@@ -24,6 +24,7 @@
 #define QUERY_MAX_JOBS 1024		     /* reads waiting for a connection: then 503 */
 #define LOG_PAGE_MAX_EVENTS 10001	     /* of one read: a page, and one that tells of the next */
 #define LOG_COUNT_US 25000		     /* to count what a filter passes; longer: "at least" */
+#define LOG_SORT_ROWS 50000		     /* of a day, within a time: found by it and sorted */
 #define LOG_PIECE_SEQS 100000		     /* looked at by one question of a reader of all the log */
 #define LOG_PAGE_MAX_BYTES (512u << 20)	     /* texts of one read */
 #define TEXT_CACHE_MAX 65536		     /* ids of texts known to stand in the day's dictionary */

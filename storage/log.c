@@ -156,7 +156,8 @@ static int read_days(struct db *db, const struct log_query *query, struct db_res
 
 	strbuf_init(&sql, 1024);
 	strbuf_putf(&sql,
-		    "SELECT day, first_seq, last_seq FROM (SELECT day, first_seq,"
+		    "SELECT to_char(day, 'YYYY-MM-DD'), first_seq, last_seq FROM (SELECT day, "
+		    "first_seq,"
 		    " lead(first_seq - 1, 1, (SELECT greatest(seq, first_seq) FROM counter))"
 		    " OVER (ORDER BY day) AS last_seq FROM log_day) d"
 		    " WHERE last_seq > $1::bigint AND first_seq < $2::bigint ORDER BY day %s",
@@ -210,15 +211,24 @@ static unsigned sources_named(void *ctx, struct str name, struct uuid *out)
 	return naming->n;
 }
 
-/* What passes of a piece. */
+/* What passes of a piece. The day's own tables, so that the others are not even thought of. Asked
+ * without its day, which is the same, an index may answer alone; with it, the key gives the order.
+ */
 static void put_piece(struct sql *sql, struct naming *naming, const struct piece *piece,
-		      const struct filter *filter)
+		      const struct filter *filter, bool ordered)
 {
 	sql->sources_named = sources_named;
 	sql->ctx = naming;
-	strbuf_put_text(&sql->text, " FROM event e WHERE e.log_day = ");
-	sql_put_text(sql, piece->day);
-	strbuf_put_text(&sql->text, "::date AND e.seq >= ");
+	sql->day = piece->day;
+	strbuf_put_text(&sql->text, " FROM ");
+	sql_put_table(sql, "event", piece->day);
+	strbuf_put_text(&sql->text, " e WHERE ");
+	if (ordered) {
+		strbuf_put_text(&sql->text, "e.log_day = ");
+		sql_put_text(sql, piece->day);
+		strbuf_put_text(&sql->text, "::date AND ");
+	}
+	strbuf_put_text(&sql->text, "e.seq >= ");
 	sql_put_i64(sql, piece->first_seq);
 	strbuf_put_text(&sql->text, " AND e.seq <= ");
 	sql_put_i64(sql, piece->last_seq);
@@ -226,26 +236,79 @@ static void put_piece(struct sql *sql, struct naming *naming, const struct piece
 	sql_put_filter(sql, filter);
 }
 
-/* The seqs first, which an index can often say by itself; then the rows of these alone. */
+/* The server's own guess at the rows of a piece; SIZE_MAX when there is none. */
+static size_t guess_rows(struct naming *naming, const struct piece *piece,
+			 const struct filter *filter)
+{
+	static const struct str name = { " rows=", 6 };
+	struct db_result *result;
+	uint64_t n = SIZE_MAX;
+	struct err err;
+	struct str line;
+	struct sql sql;
+	int r;
+
+	sql_init(&sql);
+	strbuf_put_text(&sql.text, "EXPLAIN SELECT 1");
+	put_piece(&sql, naming, piece, filter, false);
+	r = run(naming->db, &sql, &result, &err);
+	sql_fini(&sql);
+	if (r < 0)
+		return SIZE_MAX;
+	line = db_str(result, 0, 0);
+	line = (struct str){ line.p + str_find(line, name), line.len - str_find(line, name) };
+	if (line.len > name.len) {
+		line = (struct str){ line.p + name.len, line.len - name.len };
+		line.len = str_find_char(line, ' ');
+		if (!str_to_u64(line, &n))
+			n = SIZE_MAX;
+	}
+	db_result_free(result);
+	return n;
+}
+
+/* The server believes that what passes is spread evenly, and would go through a day from its end to
+ * find an hour of its beginning. When there is little of it in that time, or below that origin, it
+ * is better found by that (event_received, event_origin) and sorted. */
+static bool sorts(struct naming *naming, const struct piece *piece, const struct filter *filter)
+{
+	return (filter_bounds(filter, FILTER_CREATED) || filter_bounds(filter, FILTER_ORIGIN)) &&
+	       guess_rows(naming, piece, filter) <= LOG_SORT_ROWS;
+}
+
+/* The day's time of keeping ended since its name was read. */
+static bool is_gone(const struct db *db)
+{
+	return strcmp(db_sqlstate(db), "42P01") == 0;
+}
+
+/* The seqs first, which an index can often say by itself; then the rows of these alone. 1 and
+ * nothing in *out when the day is gone. */
 static int read_piece(struct naming *naming, const struct log_query *query,
 		      const struct piece *piece, size_t limit, struct db_result **out,
 		      struct err *err)
 {
 	const char *order = query->descending ? "DESC" : "ASC";
+	bool ordered = !sorts(naming, piece, query->filter);
 	struct sql sql;
 	int r;
 
 	sql_init(&sql);
-	strbuf_putf(&sql.text, "SELECT %s FROM event e WHERE e.log_day = ", log_row_columns);
+	sql.day = piece->day;
+	strbuf_putf(&sql.text, "SELECT %s, ", log_row_facts);
+	sql_put_day_text(&sql);
+	strbuf_put_text(&sql.text, " FROM ");
+	sql_put_table(&sql, "event", piece->day);
+	strbuf_put_text(&sql.text, " e WHERE e.log_day = ");
 	sql_put_text(&sql, piece->day);
 	strbuf_put_text(&sql.text, "::date AND e.seq = ANY (ARRAY(SELECT e.seq");
-	put_piece(&sql, naming, piece, query->filter);
-	strbuf_putf(&sql.text, " ORDER BY e.seq %s LIMIT ", order);
+	put_piece(&sql, naming, piece, query->filter, ordered);
+	strbuf_putf(&sql.text, " ORDER BY %s %s LIMIT ", ordered ? "e.seq" : "e.seq + 0", order);
 	sql_put_i64(&sql, (int64_t)limit);
 	strbuf_putf(&sql.text, ")) ORDER BY e.seq %s", order);
 	r = run(naming->db, &sql, out, err);
 	sql_fini(&sql);
-	return r;
+	return r < 0 && is_gone(naming->db) ? 1 : r;
 }
 
 int log_read(struct db *db, const struct log_query *query, struct entry_batch **out,
@@ -268,6 +331,8 @@ int log_read(struct db *db, const struct log_query *query, struct entry_batch **
 		r = read_piece(&naming, query, &piece, limit, &results[n_results], err);
 		if (r == 0)
 			limit -= db_rows(results[n_results++]);
+		else if (r > 0)
+			r = 0;
 	}
 	if (r == 0)
 		r = take_rows(results, n_results, out, err);
@@ -306,10 +371,13 @@ int log_read_on(struct db *db, const struct log_query *query, struct entry_batch
 	if (db_rows(days) > 0) {
 		struct piece piece = clip(day_at(days, 0), query);
 
-		resume = cut(&piece, query->descending);
-		r = read_piece(&naming, query, &piece, limit, &result, err);
+		/* Between the bounds nothing may be left of the day that they meet in. */
+		if (piece.first_seq <= piece.last_seq) {
+			resume = cut(&piece, query->descending);
+			r = read_piece(&naming, query, &piece, limit, &result, err);
+		}
 	}
-	if (r == 0)
+	if (r >= 0)
 		r = take_rows(&result, result ? 1 : 0, &batch, err);
 	if (r == 0) {
 		if (batch->n > 0 && batch->n == limit)
@@ -369,7 +437,12 @@ static int limit_statements(struct db *db, int64_t ms, struct err *err)
 			err);
 }
 
-/* 1 when the time was over before the day was counted. */
+/* Whether a statement failed because its time was over, or that of keeping the day. */
+static bool ran_out(const struct db *db)
+{
+	return strcmp(db_sqlstate(db), "57014") == 0 || is_gone(db);
+}
+
 static int count_day(struct naming *naming, const struct filter *filter, const struct piece *day,
 		     int64_t *n, struct err *err)
 {
@@ -379,11 +452,11 @@ static int count_day(struct naming *naming, const struct filter *filter, const s
 
 	sql_init(&sql);
 	strbuf_put_text(&sql.text, "SELECT count(*)");
-	put_piece(&sql, naming, day, filter);
+	put_piece(&sql, naming, day, filter, false);
 	r = run(naming->db, &sql, &result, err);
 	sql_fini(&sql);
 	if (r < 0)
-		return strcmp(db_sqlstate(naming->db), "57014") == 0 ? 1 : r;
+		return r;
 	*n += db_int(result, 0, 0);
 	db_result_free(result);
 	return 0;
@@ -394,18 +467,25 @@ static int count_days(struct naming *naming, const struct filter *filter,
 		      const struct db_result *days, int64_t *n, bool *exact, struct err *err)
 {
 	int64_t end_us = clock_monotonic_us() + LOG_COUNT_US;
-	int r = 0;
 
-	for (size_t i = 0; i < db_rows(days) && r == 0; i++) {
+	for (size_t i = 0; i < db_rows(days); i++) {
 		struct piece day = day_at(days, i);
 		int64_t left_us = end_us - clock_monotonic_us();
+		int r = 0;
 
-		r = left_us < 1000 ? 1 : limit_statements(naming->db, left_us / 1000, err);
-		if (r == 0)
+		*exact = left_us >= 1000;
+		if (*exact)
+			r = limit_statements(naming->db, left_us / 1000, err);
+		if (*exact && r == 0)
 			r = count_day(naming, filter, &day, n, err);
+		if (r < 0) {
+			*exact = false;
+			return ran_out(naming->db) ? 0 : r;
+		}
+		if (!*exact)
+			break;
 	}
-	*exact = r == 0;
-	return r < 0 ? r : 0;
+	return 0;
 }
 
 int log_count(struct db *db, const struct filter *filter, int64_t *out, bool *exact,
@@ -414,6 +494,7 @@ int log_count(struct db *db, const struct filter *filter, int64_t *out, bool *ex
 	const struct log_query all = { .descending = true };
 	struct naming naming = { .db = db };
 	struct db_result *days;
+	struct err ignored;
 	int64_t n = 0;
 	int r;
 
@@ -426,7 +507,8 @@ int log_count(struct db *db, const struct filter *filter, int64_t *out, bool *ex
 	r = db_begin(db, err);
 	if (r == 0)
 		r = count_days(&naming, filter, days, &n, exact, err);
-	db_rollback(db); /* nothing was changed; what was set goes with it */
+	limit_statements(db, 0, &ignored); /* or it might hit the end of the transaction */
+	db_rollback(db);                   /* nothing was changed; what was set goes with it */
 	db_result_free(days);
 	if (r == 0)
 		*out = n;

@@ -273,14 +273,16 @@ struct uuid log_text_id(struct str text)
 /* --- reading
  * --------------------------------------------------------------------------------------- */
 
-const char log_row_columns[] =
-	"e.seq, e.source_id, e.received, e.delivery, e.idx, e.category, e.severity, e.step, "
-	"e.facts,"
-	" e.event_time, e.event_timestamp, e.event_id, e.event_type, e.message_id, e.message_args,"
-	" e.origin, e.sender_severity, e.sender_message, e.event_group_id, e.log_entry, "
-	"e.resolution,"
-	" e.language, e.registry, e.registry_version, e.registry_sha256, e.quirks,"
-	" (SELECT t.body FROM message_text t WHERE t.log_day = e.log_day AND t.id = e.text_id)";
+#define FACTS                                                                                      \
+	"e.seq, e.source_id, e.received, e.delivery, e.idx, e.category, e.severity, e.step, "      \
+	"e.facts, e.event_time, e.event_timestamp, e.event_id, e.event_type, e.message_id, "       \
+	"e.message_args, e.origin, e.sender_severity, e.sender_message, e.event_group_id, "        \
+	"e.log_entry, e.resolution, e.language, e.registry, e.registry_version, "                  \
+	"e.registry_sha256, e.quirks"
+
+const char log_row_facts[] = FACTS;
+const char log_row_columns[] = FACTS
+	", (SELECT t.body FROM message_text t WHERE t.log_day = e.log_day AND t.id = e.text_id)";
 
 enum {
 	COLUMN_SEQ,

@@ -55,6 +55,7 @@ struct uuid log_text_id(struct str text);
 
 /* Columns of a read, in the order that log_row_read() takes, from `event e`, and the text. */
 extern const char log_row_columns[];
+extern const char log_row_facts[]; /* the columns without the text, which is the last one */
 /* Fill `entry` from a row. Returns 0 or -E2BIG when the arena is full. */
 int log_row_read(const struct db_result *result, size_t row, struct arena *arena,
 		 struct entry *entry);

@@ -331,15 +331,16 @@ static const char version_6[] =
  *
  * Indexes for the questions that operators ask of the log, newest first: the rows of a source, of a
  * message id, the critical ones, each in the order of their seq, so that a page costs its rows alone.
- * `received` stands in two of them to pass over what lies outside of a time without a look at the
+ * `received` stands in them to pass over what lies outside of a time without a look at the
  * row. Origins are compared by their bytes, which is what a path's beginning is found by. */
 static const char version_7[] =
 	"DROP INDEX event_source;"
 	"CREATE INDEX event_source ON event (source_id, seq, received);"
 	"CREATE INDEX event_critical ON event (seq, received) WHERE severity = 3;"
-	"CREATE INDEX event_message ON event (message_id COLLATE \"C\", seq)"
+	"CREATE INDEX event_message ON event (message_id COLLATE \"C\", seq, received)"
 	"  WHERE message_id IS NOT NULL;"
-	"CREATE INDEX event_origin ON event (origin COLLATE \"C\", seq) WHERE origin IS NOT NULL;";
+	"CREATE INDEX event_origin ON event (origin COLLATE \"C\", seq, received)"
+	"  WHERE origin IS NOT NULL;";
 
 /* Version 8.
  *

@@ -193,6 +193,16 @@ int partitions_expire(struct db *db, const struct retention *retention, struct e
 	return r < 0 ? err_set(err, r, "%s", later.text) : more;
 }
 
+int partitions_summarise(struct db *db, struct err *err)
+{
+	return db_exec(db,
+		       "SELECT brin_summarize_new_values(x.indexrelid) FROM pg_index x"
+		       " JOIN pg_class c ON c.oid = x.indexrelid JOIN pg_am a ON a.oid = c.relam"
+		       " WHERE a.amname = 'brin' AND x.indrelid ="
+		       " to_regclass('event_' || (SELECT to_char(log_day, 'YYYYMMDD') FROM counter))",
+		       err);
+}
+
 /* --- days that are over
  * ------------------------------------------------------------------------------- */
 

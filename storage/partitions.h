@@ -29,6 +29,9 @@ struct retention {
  * reads a day that is to go. What an interrupted call left half detached goes first. */
 int partitions_expire(struct db *db, const struct retention *retention, struct err *err);
 
+/* Bring the index by time of the day under way up to its last page: what it does not know of is read
+ * by every question that has a time in it. Blocks no loader. -EAGAIN: somebody is in the way. */
+int partitions_summarise(struct db *db, struct err *err);
 /* The oldest day that is over and was not yet cared for: freeze, analyse, summarise. Returns 1 when
  * there was one, so that there may be more. Takes as long as reading the day's tables. */
 int partitions_care(struct db *db, struct err *err);

@@ -161,6 +161,9 @@ static int look_after_log(struct upkeep *upkeep, struct err *err)
 
 	if (expired < 0 && expired != -EAGAIN)
 		return expired;
+	cared = partitions_summarise(upkeep->db, &ignored);
+	if (cared < 0 && cared != -EAGAIN) /* another turn will do */
+		return err_set(err, cared, "%s", ignored.text);
 	cared = partitions_care(upkeep->db, expired < 0 ? &ignored : err);
 	if (expired < 0 || cared < 0)
 		return expired < 0 ? expired : cared;

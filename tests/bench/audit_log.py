@@ -3,7 +3,15 @@ loader writes: distinct texts, some of a thousand sources, no service running me
 
 Made by the server from a series of numbers: the rows are the same at every run but for the days.
 """
+import contextlib
 import datetime
+import glob
+import os
+import pathlib
+import shutil
+import subprocess
+
+import psycopg2
 
 DAYS = 10
 SOURCES = 1000
@@ -24,8 +32,11 @@ FROM generate_series(0, {SOURCES - 1}) n ON CONFLICT DO NOTHING
 TEXTS = """
 INSERT INTO message_text (log_day, id, body)
 SELECT %(day)s, md5('text' || seq)::uuid,
-  (ARRAY['Power supply PSU %% failed, input %% V', 'Temperature of CPU %% is %% degrees',
-         'Link of port %% went down after %% s', 'Drive %% reports %% errors'])[1 + seq %% 4]
+  (ARRAY['Power supply PSU ', 'Temperature of CPU ', 'Link of port ', 'Drive '])[1 + seq %% 4]
+  || seq / 4 %% 16
+  || (ARRAY[' failed, input ', ' is at ', ' went down after ', ' reports '])[1 + seq %% 4]
+  || seq %% 997
+  || (ARRAY[' V', ' degrees', ' s', ' errors'])[1 + seq %% 4]
   || '; serial ' || upper(md5('serial' || seq))
 FROM generate_series(%(first)s::bigint, %(last)s::bigint) seq
 """
@@ -50,6 +61,30 @@ FROM (SELECT seq, hashint8(seq) & 1073741823 AS h,
         %(begin)s::timestamptz + (seq - %(day_first)s) * %(gap)s::interval AS at
       FROM generate_series(%(first)s::bigint, %(last)s::bigint) seq) s
 """
+
+
+@contextlib.contextmanager
+def server(state_dir):
+    """The private PostgreSQL of a service that is stopped, run without it; a connection."""
+    data = pathlib.Path(state_dir) / "postgresql"
+    socket = pathlib.Path(state_dir) / "sock"
+    socket.mkdir(exist_ok=True)
+    who = []
+    if os.geteuid() == 0:
+        who = ["runuser", "-u", data.owner(), "--"]
+        shutil.chown(socket, data.owner())
+    program = sorted(glob.glob("/usr/lib/postgresql/*/bin/pg_ctl"))[-1]
+
+    def control(*words):
+        subprocess.run([*who, program, "-D", data, "-w", *words], check=True, cwd="/",
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=120)
+    control("-l", socket / "log", "-o", f"-k {socket} -c listen_addresses=''", "start")
+    try:
+        with contextlib.closing(psycopg2.connect(host=str(socket), dbname="rfeventd",
+                                                 user="rfeventd")) as connection:
+            yield connection
+    finally:
+        control("-m", "fast", "stop")
 
 
 def fill(connection, rows, days=DAYS, say=lambda text: None):

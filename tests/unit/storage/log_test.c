@@ -101,6 +101,39 @@ static void test_pages(void **state)
 	}
 }
 
+/* All of it in pieces, either way, with bounds that fall anywhere: each once, and then an end. */
+static void test_reading_on(void **state)
+{
+	struct err err;
+
+	PG_OR_SKIP();
+	for (int64_t low = 0; low <= 30; low++) {
+		for (int descending = 0; descending < 2; descending++) {
+			struct log_query query = { .limit = 4,
+						   .after_seq = low,
+						   .before_seq = 28,
+						   .descending = descending };
+			int64_t resume = -1, expected = descending ? 27 : low + 1;
+
+			for (int n = 0; resume != 0; n++) {
+				struct entry_batch *batch;
+
+				assert_true(n < 30);
+				assert_int_equal(log_read_on(db, &query, &batch, &resume, &err), 0);
+				for (size_t i = 0; i < batch->n; i++) {
+					assert_int_equal(batch->entries[i].seq, expected);
+					expected += descending ? -1 : 1;
+				}
+				entry_batch_unref(batch);
+				*(descending ? &query.before_seq : &query.after_seq) = resume;
+			}
+			assert_int_equal(expected, low >= 27    ? (descending ? 27 : low + 1)
+						   : descending ? low
+								: 28);
+		}
+	}
+}
+
 /* A page reads the partitions that it needs, and no other: the point of the log day. */
 static void test_a_page_leaves_other_days_alone(void **state)
 {
@@ -221,6 +254,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_pages),
+		cmocka_unit_test(test_reading_on),
 		cmocka_unit_test(test_a_page_leaves_other_days_alone),
 		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_one_event),
