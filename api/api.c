@@ -11,6 +11,7 @@
 #include "api/auth.h"
 #include "api/limits.h"
 #include "api/reply.h"
+#include "api/sse.h"
 #include "api/websocket.h"
 #include "base/err.h"
 #include "base/loop.h"
@@ -60,6 +61,8 @@ static int open_server(struct api *api, struct err *err)
 	int r;
 
 	r = loop_new(&api->loop, err);
+	if (r == 0)
+		r = sse_open(api, &api->sse, err);
 	if (r == 0)
 		r = http_server_new(api->loop, api->shared, &handler, &api->server, err);
 	for (size_t i = 0; r == 0 && i < config->n_addresses; i++)
@@ -140,6 +143,7 @@ static void api_free(struct api *api)
 {
 	websocket_stop(api->websocket);
 	http_server_free(api->server);
+	sse_close(api->sse);
 	if (api->loop) {
 		mailbox_detach(api->answers);
 		mailbox_detach(api->intakes);
@@ -204,6 +208,7 @@ static void on_turn_end(void *ctx)
 		api->drain_begun = true;
 		http_server_stop_accepting(api->server);
 		http_server_drain(api->server);
+		sse_drain(api->sse);
 	}
 	if (api->n_jobs == 0 && http_server_is_idle(api->server))
 		loop_stop(api->loop);

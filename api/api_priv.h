@@ -26,6 +26,7 @@ struct api {
 	size_t n_looking;           /* for sessions of other replicas */
 	const struct identity *who; /* whose request is being served; NULL: nobody's, or none is */
 	struct websocket *websocket;
+	struct sse *sse;
 	struct words *words;
 	struct mailbox *answers; /* finished query jobs */
 	struct mailbox *intakes; /* answered test events */

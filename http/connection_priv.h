@@ -51,6 +51,10 @@ struct http_request {
 	void *user;
 	bool answered, close;
 	struct strbuf answer; /* waiting for the answers before it */
+	const struct http_flow_ops *flow; /* NULL: its answer is no flow */
+	void *flow_ctx;
+	bool flow_wanted; /* fill() may have something */
+	bool flow_ending;
 	/* HTTP/2: its stream, NULL once that is gone; what head and body look into. */
 	struct http2_stream *stream;
 	struct strbuf head_bytes, body_bytes;
@@ -79,6 +83,11 @@ struct protocol_ops {
 	/* The handler answered: write it, or keep it until it may be written. */
 	void (*answer)(struct http_request *request, int status, const struct http_header *headers,
 		       size_t n_headers, struct str body);
+	/* 200 and the headers; then the protocol asks request->flow for the body. False: not now. */
+	bool (*begin_flow)(struct http_request *request, const struct http_header *headers,
+			   size_t n_headers);
+	/* request->flow_wanted or flow_ending was set. */
+	void (*wake_flow)(struct http_request *request);
 	/* Whether input waits until answers have left. */
 	bool (*must_pause)(const struct connection *connection);
 	/* The turn ends: put into the output what may be said now, and set more_output when the
@@ -213,6 +222,9 @@ void request_recycle(struct http_request *request);
 /* Views into the `n` bytes at `from` now look to `to`. */
 void request_move(struct http_request *request, const char *from, size_t n, const char *to);
 
+/* It is over: tells its owner, and gives the request back. */
+void request_end_flow(struct http_request *request);
+
 /* --- http2.c --- */
 /* Speak HTTP/2 from here on: ALPN or the preface said so. */
 void http2_begin(struct connection *connection);
@@ -221,6 +233,9 @@ void http2_begin(struct connection *connection);
 void response_write(struct strbuf *out, const struct http_request *request, int status,
 		    const struct http_header *headers, size_t n_headers, struct str body,
 		    struct str date);
+/* The head of a flow, whose body has no length. */
+void response_write_flow(struct strbuf *out, const struct http_request *request,
+			 const struct http_header *headers, size_t n_headers, struct str date);
 bool response_has_body(int status);
 /* False (and logged) for a header a peer could split: our mistake, it is left out. */
 bool response_header_is_safe(const struct http_header *header);

@@ -78,6 +78,59 @@ static void answer(struct http_request *request, int status, const struct http_h
 	put_continue(connection);
 }
 
+/* --- flows ---------------------------------------------------------------------------------------
+ */
+
+static bool begin_flow(struct http_request *request, const struct http_header *headers,
+		       size_t n_headers)
+{
+	struct connection *connection = request->connection;
+
+	/* Others are owed answers before it, or have come behind it. */
+	if (connection->n_requests != 1 || connection->http1.reading)
+		return false;
+	response_write_flow(connection_out(connection), request, headers, n_headers,
+			    server_date(connection->server));
+	/* Nothing comes behind it, and the head is not looked at any more. */
+	request->close = true;
+	connection->http1.stage = HTTP1_OVER;
+	block_unref(connection->server, request->block);
+	request->block = NULL;
+	return true;
+}
+
+static void wake_flow(struct http_request *request)
+{
+	(void)request; /* asked when the turn ends */
+}
+
+/* A piece of the flow, once the one before it is taken. */
+static void fill(struct connection *connection)
+{
+	struct http_request *request = connection->first;
+	struct strbuf piece, *out;
+
+	connection->more_output = request && request->flow && request->flow_wanted;
+	if (!connection->more_output || connection_n_unsent(connection) > 0)
+		return;
+	server_spare_output(connection->server, &piece);
+	request->flow->fill(request->flow_ctx, &piece);
+	out = connection_out(connection);
+	if (piece.len > 0 && request->head.minor > 0)
+		strbuf_putf(out, "%zx\r\n", piece.len);
+	strbuf_put(out, strbuf_str(&piece));
+	if (piece.len > 0 && request->head.minor > 0)
+		strbuf_put(out, STR("\r\n"));
+	request->flow_wanted = connection->more_output = piece.len > 0;
+	server_keep_output(connection->server, &piece);
+	if (request->flow_wanted || !request->flow_ending)
+		return;
+	if (request->head.minor > 0)
+		strbuf_put(out, STR("0\r\n\r\n"));
+	connection->closing = connection->linger = true;
+	request_end_flow(request);
+}
+
 /* The peer broke a rule or a cap: say so behind the answers it is still owed, and close. */
 static void fail(struct connection *connection, int status, const char *words)
 {
@@ -326,6 +379,8 @@ static void fini(struct connection *connection)
 	struct http1_session *session = &connection->http1;
 
 	session->stage = HTTP1_OVER;
+	if (connection->first && connection->first->flow)
+		request_end_flow(connection->first);
 	if (!session->reading)
 		return;
 	/* The handler has seen its head at most: it goes when its turn comes. */
@@ -340,7 +395,11 @@ static void on_input(struct connection *connection)
 		;
 	if (connection->state != CONNECTION_OPEN || !connection->eof || connection->paused)
 		return;
-	/* A peer that said all it has to say may still wait for its answers. */
+	/* A peer that said all it has to say may still wait for its answers; not for one without end. */
+	if (connection->first && connection->first->flow) {
+		connection_close(connection);
+		return;
+	}
 	connection->closing = true;
 	fini(connection);
 }
@@ -378,6 +437,9 @@ const struct protocol_ops http1_ops = {
 	.must_pause = must_pause,
 	.on_moved = on_moved,
 	.phase = phase,
+	.begin_flow = begin_flow,
+	.wake_flow = wake_flow,
+	.fill = fill,
 	.answer = answer,
 	.on_time_out = on_time_out,
 	.fini = fini,

@@ -23,6 +23,7 @@ struct http2_stream {
 	bool delivered;               /* its body too: the handler has it */
 	bool ended;                   /* the peer said all of it */
 	bool said;                    /* the answer went out whole */
+	bool deferred;                /* its flow had nothing when it was asked */
 	bool late;                    /* nothing more of the body is waited for */
 	int head_status;              /* what is wrong with the head; 0: nothing so far */
 	const char *head_words;
@@ -88,6 +89,10 @@ static void drop_request(struct http2_stream *stream)
 		return;
 	stream->request = NULL;
 	request->stream = NULL;
+	if (request->flow) {
+		request_end_flow(request);
+		return;
+	}
 	if (stream->delivered)
 		return; /* the handler's, until it answers */
 	if (stream->queued)
@@ -156,21 +161,90 @@ static bool is_of_connection(struct str name)
 	return false;
 }
 
-static ssize_t on_read_answer(nghttp2_session *frames, int32_t id, uint8_t *to, size_t size,
-			      uint32_t *flags, nghttp2_data_source *source, void *ctx)
+static ssize_t put_piece(struct http2_stream *stream, uint8_t *to, size_t size)
 {
-	struct http2_stream *stream = source->ptr;
 	size_t n = stream->answer.len - stream->answer_sent;
 
-	if (n <= size)
-		*flags |= NGHTTP2_DATA_FLAG_EOF;
-	else
-		n = size;
+	n = n < size ? n : size;
 	memcpy(to, stream->answer.p + stream->answer_sent, n);
 	stream->answer_sent += n;
 	stream->connection->n_held -= n;
 	stream->connection->rearm = true; /* the peer makes room */
 	return (ssize_t)n;
+}
+
+static ssize_t on_read_answer(nghttp2_session *frames, int32_t id, uint8_t *to, size_t size,
+			      uint32_t *flags, nghttp2_data_source *source, void *ctx)
+{
+	struct http2_stream *stream = source->ptr;
+	ssize_t n = put_piece(stream, to, size);
+
+	if (stream->answer_sent == stream->answer.len)
+		*flags |= NGHTTP2_DATA_FLAG_EOF;
+	return n;
+}
+
+/* --- flows: as an answer, but that its body is asked for piece by piece --- */
+
+static ssize_t on_read_flow(nghttp2_session *frames, int32_t id, uint8_t *to, size_t size,
+			    uint32_t *flags, nghttp2_data_source *source, void *ctx)
+{
+	struct http2_stream *stream = source->ptr;
+	struct http_request *request = stream->request;
+
+	if (!request) { /* the peer is leaving */
+		*flags |= NGHTTP2_DATA_FLAG_EOF;
+		return 0;
+	}
+	if (stream->answer_sent == stream->answer.len && request->flow_wanted) {
+		stream->answer_sent = 0;
+		if (stream->answer.p)
+			strbuf_reset(&stream->answer);
+		else
+			server_spare_output(stream->connection->server, &stream->answer);
+		request->flow->fill(request->flow_ctx, &stream->answer);
+		request->flow_wanted = stream->answer.len > 0;
+		stream->connection->n_held += stream->answer.len;
+	}
+	if (stream->answer.len > stream->answer_sent)
+		return put_piece(stream, to, size);
+	free_answer(stream);
+	if (request->flow_ending) {
+		*flags |= NGHTTP2_DATA_FLAG_EOF;
+		return 0;
+	}
+	stream->deferred = true;
+	return NGHTTP2_ERR_DEFERRED;
+}
+
+static bool begin_flow(struct http_request *request, const struct http_header *headers,
+		       size_t n_headers)
+{
+	struct http2_stream *stream = request->stream;
+	nghttp2_data_provider provider = { { .ptr = stream }, on_read_flow };
+	nghttp2_nv *pairs = xcalloc(n_headers + 2, sizeof(*pairs));
+	size_t n = 0;
+	int r;
+
+	pairs[n++] = pair(STR(":status"), STR("200"));
+	pairs[n++] = pair(STR("date"), server_date(stream->connection->server));
+	for (size_t i = 0; i < n_headers; i++)
+		if (!is_of_connection(headers[i].name) && response_header_is_safe(&headers[i]))
+			pairs[n++] = pair(headers[i].name, headers[i].value);
+	r = nghttp2_submit_response(stream->connection->http2->frames, stream->id, pairs, n,
+				    &provider);
+	free(pairs);
+	return r == 0;
+}
+
+static void wake_flow(struct http_request *request)
+{
+	struct http2_stream *stream = request->stream;
+
+	if (!stream->deferred)
+		return;
+	stream->deferred = false;
+	nghttp2_session_resume_data(stream->connection->http2->frames, stream->id);
 }
 
 static void submit(struct http2_stream *stream, const nghttp2_nv *pairs, size_t n_pairs,
@@ -667,7 +741,7 @@ static void on_eof(struct connection *connection)
 	connection->closing = true;
 	for (struct http2_stream *stream = connection->http2->streams; stream;
 	     stream = stream->next)
-		if (!stream->delivered)
+		if (!stream->delivered || (stream->request && stream->request->flow))
 			drop_request(stream);
 }
 
@@ -793,6 +867,8 @@ const struct protocol_ops http2_ops = {
 	.on_drain = on_drain,
 	.on_moved = on_moved,
 	.phase = phase,
+	.begin_flow = begin_flow,
+	.wake_flow = wake_flow,
 	.answer = answer,
 	.on_time_out = on_time_out,
 	.fini = fini,

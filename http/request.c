@@ -143,6 +143,54 @@ void http_respond(struct http_request *request, int status, const struct http_he
 		server_bury(connection->server, connection);
 }
 
+/* --- flows -----------------------------------------------------------------------------------------
+ */
+
+bool http_respond_flow(struct http_request *request, const struct http_header *headers,
+		       size_t n_headers, const struct http_flow_ops *ops, void *ctx)
+{
+	struct connection *connection = request->connection;
+	const struct http_handler *handler = server_handler(connection->server);
+
+	assert(!request->answered && !request->flow);
+	if (http_request_is_gone(request) || connection->state != CONNECTION_OPEN ||
+	    !connection->protocol->begin_flow(request, headers, n_headers))
+		return false;
+	if (handler->on_answer)
+		handler->on_answer(request, 200, handler->ctx);
+	request->flow = ops;
+	request->flow_ctx = ctx;
+	request->flow_wanted = true;
+	connection_touch(connection);
+	return true;
+}
+
+void http_flow_wake(struct http_request *request)
+{
+	if (request->flow_wanted)
+		return;
+	request->flow_wanted = true;
+	request->connection->protocol->wake_flow(request);
+	connection_touch(request->connection);
+}
+
+void http_flow_end(struct http_request *request)
+{
+	request->flow_ending = request->flow_wanted = true;
+	request->connection->protocol->wake_flow(request);
+	connection_touch(request->connection);
+}
+
+void request_end_flow(struct http_request *request)
+{
+	const struct http_flow_ops *flow = request->flow;
+
+	request->flow = NULL;
+	request_dequeue(request);
+	flow->over(request->flow_ctx);
+	request_recycle(request);
+}
+
 /* --- what handlers ask ---------------------------------------------------------------------------
  */
 

@@ -126,6 +126,19 @@ void response_write(struct strbuf *out, const struct http_request *request, int 
 		strbuf_put(out, body);
 }
 
+void response_write_flow(struct strbuf *out, const struct http_request *request,
+			 const struct http_header *headers, size_t n_headers, struct str date)
+{
+	put_status_line(out, 200);
+	strbuf_put(out, date);
+	strbuf_put(out, STR("\r\n"));
+	for (size_t i = 0; i < n_headers; i++)
+		put_header(out, &headers[i]);
+	if (request->head.minor > 0)
+		strbuf_put(out, STR("Transfer-Encoding: chunked\r\n"));
+	strbuf_put(out, STR("Connection: close\r\n\r\n"));
+}
+
 void http_error_body(struct strbuf *out, const char *message)
 {
 	static const char code[] = "Base.1.22.GeneralError";

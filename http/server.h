@@ -136,6 +136,22 @@ void *http_request_user(const struct http_request *request);
 void http_respond(struct http_request *request, int status, const struct http_header *headers,
 		  size_t n_headers, struct str body);
 
+/* An answer that goes on until one side ends it (server-sent events). */
+struct http_flow_ops {
+	/* There is room: put what there is, or what makes a good piece of it, into `out`. Nothing: it
+	 * is asked again after http_flow_wake(). */
+	void (*fill)(void *ctx, struct strbuf *out);
+	/* It is over, whoever ended it: the request is void when this returns. Called once. */
+	void (*over)(void *ctx);
+};
+/* Answer 200 with such a body, in chunks or DATA frames, each taken by the peer before the next is
+ * asked for; one that takes nothing is closed after http_limits.write_us. False, and nothing was
+ * done, when the peer has left or asked for other things before. */
+bool http_respond_flow(struct http_request *request, const struct http_header *headers,
+		       size_t n_headers, const struct http_flow_ops *ops, void *ctx);
+void http_flow_wake(struct http_request *request); /* fill() would put something */
+void http_flow_end(struct http_request *request);  /* once what fill() still puts is sent */
+
 /* Take the connection over after an Upgrade request (RFC 9110 7.8), writing no answer: *fd_out is a
  * descriptor that speaks plain bytes (the socket itself, or one end of a pair whose other end the
  * engine pumps through TLS, reading it only while the TLS write does not block); *early_out holds
