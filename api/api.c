@@ -149,6 +149,7 @@ static void api_free(struct api *api)
 		mailbox_detach(api->intakes);
 	}
 	mailbox_free(api->answers);
+	event_service_drop_intakes(mailbox_take(api->intakes));
 	mailbox_free(api->intakes);
 	loop_free(api->loop);
 	http_shared_free(api->shared);

@@ -92,6 +92,7 @@ resource_fn quarantine_retry_one;
 resource_encode_fn event_service_encode;
 resource_fn event_service_submit_test;
 mailbox_fn event_service_on_intakes; /* ctx: the api */
+void event_service_drop_intakes(struct mailbox_item *first); /* their requests are gone */
 /* subscriptions.c */
 #define SSE_PATH EVENT_SERVICE_PATH "/SSE"
 #define SUBSCRIPTIONS_PATH EVENT_SERVICE_PATH "/Subscriptions"

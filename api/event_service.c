@@ -333,3 +333,13 @@ void event_service_on_intakes(struct mailbox_item *first, void *ctx)
 		answer(CONTAINER_OF(intake, struct submission, intake));
 	}
 }
+
+void event_service_drop_intakes(struct mailbox_item *first)
+{
+	while (first) {
+		struct intake *intake = CONTAINER_OF(first, struct intake, item);
+
+		first = first->next;
+		free(CONTAINER_OF(intake, struct submission, intake));
+	}
+}
