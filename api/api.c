@@ -12,6 +12,7 @@
 #include "api/export.h"
 #include "api/limits.h"
 #include "api/reply.h"
+#include "api/sse.h"
 #include "api/tasks.h"
 #include "api/websocket.h"
 #include "base/err.h"
@@ -62,6 +63,8 @@ static int open_server(struct api *api, struct err *err)
 	int r;
 
 	r = loop_new(&api->loop, err);
+	if (r == 0)
+		r = sse_open(api, &api->sse, err);
 	if (r == 0)
 		r = http_server_new(api->loop, api->shared, &handler, &api->server, err);
 	for (size_t i = 0; r == 0 && i < config->n_addresses; i++)
@@ -145,11 +148,13 @@ static void api_free(struct api *api)
 	http_server_free(api->server);
 	exports_free(api);
 	tasks_free(api->tasks);
+	sse_close(api->sse);
 	if (api->loop) {
 		mailbox_detach(api->answers);
 		mailbox_detach(api->intakes);
 	}
 	mailbox_free(api->answers);
+	event_service_drop_intakes(mailbox_take(api->intakes));
 	mailbox_free(api->intakes);
 	loop_free(api->loop);
 	http_shared_free(api->shared);
@@ -213,6 +218,7 @@ static void on_turn_end(void *ctx)
 		http_server_stop_accepting(api->server);
 		http_server_drain(api->server);
 		exports_drain(api);
+		sse_drain(api->sse);
 	}
 	if (api->n_jobs == 0 && http_server_is_idle(api->server))
 		loop_stop(api->loop);

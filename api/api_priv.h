@@ -29,6 +29,7 @@ struct api {
 	size_t n_looking;           /* for sessions of other replicas */
 	const struct identity *who; /* whose request is being served; NULL: nobody's, or none is */
 	struct websocket *websocket;
+	struct sse *sse;
 	struct words *words;
 	struct mailbox *answers; /* finished query jobs */
 	struct mailbox *intakes; /* answered test events */
@@ -102,6 +103,7 @@ resource_fn quarantine_retry_all;
 resource_encode_fn event_service_encode;
 resource_fn event_service_submit_test;
 mailbox_fn event_service_on_intakes; /* ctx: the api */
+void event_service_drop_intakes(struct mailbox_item *first); /* their requests are gone */
 /* subscriptions.c */
 #define SSE_PATH EVENT_SERVICE_PATH "/SSE"
 #define SUBSCRIPTIONS_PATH EVENT_SERVICE_PATH "/Subscriptions"

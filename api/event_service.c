@@ -40,6 +40,14 @@ static json_t *submit_action(void)
 		texts(event_types, ARRAY_LEN(event_types)));
 }
 
+/* What SSE takes in $filter; all names of the one filter language work there, too. */
+static json_t *sse_filter(void)
+{
+	return json_pack("{s:b,s:b,s:b,s:b,s:b,s:b,s:b}", "EventFormatType", 0, "EventType", 1,
+			 "MessageId", 1, "MetricReportDefinition", 0, "OriginResource", 1,
+			 "RegistryPrefix", 1, "ResourceType", 0);
+}
+
 static void put_facts(struct api *api, json_t *json)
 {
 	const struct retry_rules rules = forwarder_rules(api->config.forwarder);
@@ -69,6 +77,8 @@ bool event_service_encode(struct api *api, const struct target *target, struct s
 		"ServiceEnabled", 1, "Status", "State", "Enabled", "Health", "OK");
 
 	put_facts(api, json);
+	json_object_set_new(json, "ServerSentEventUri", json_string(SSE_PATH));
+	json_object_set_new(json, "SSEFilterPropertiesSupported", sse_filter());
 	resource_put_json(out, json);
 	return true;
 }
@@ -321,5 +331,15 @@ void event_service_on_intakes(struct mailbox_item *first, void *ctx)
 		first = first->next;
 		api->n_jobs--;
 		answer(CONTAINER_OF(intake, struct submission, intake));
+	}
+}
+
+void event_service_drop_intakes(struct mailbox_item *first)
+{
+	while (first) {
+		struct intake *intake = CONTAINER_OF(first, struct intake, item);
+
+		first = first->next;
+		free(CONTAINER_OF(intake, struct submission, intake));
 	}
 }

@@ -7,6 +7,7 @@
 #include "api/log_entry.h"
 #include "api/query_options.h"
 #include "api/service_root.h"
+#include "api/sse.h"
 #include "api/tasks.h"
 #include "base/mem.h"
 #include "registries/limits.h"
@@ -82,6 +83,7 @@ static const struct resource resources[] = {
 	{ EVENT_SERVICE_PATH, "EventService.v1_12_0", event_service_encode, READ(NULL) },
 	{ EVENT_SERVICE_PATH "/Actions/EventService.SubmitTestEvent",
 	  .post = { ACCESS_OPERATE, event_service_submit_test } },
+	{ SSE_PATH, .flags = RESOURCE_ANY_ACCEPT, .queries = QUERY_FILTER, READ(sse_get) },
 	{ SUBSCRIPTIONS_PATH, "EventDestinationCollection", subscriptions_encode, READ(NULL),
 	  .post = { ACCESS_OPERATE, subscriptions_add } },
 	{ SUBSCRIPTIONS_PATH "/{Id}", "EventDestination.v1_16_0", subscription_encode, READ(NULL),

@@ -6,6 +6,7 @@
 #include "api/cloud_event.h"
 #include "api/entry_cache.h"
 #include "api/frame.h"
+#include "api/sse_format.h"
 #include "api/stream_priv.h"
 #include "api/websocket_protocol.h"
 #include "base/log.h"
@@ -197,6 +198,43 @@ static bool write_entry(struct audience *audience, const struct entry *entry, bo
 	return false;
 }
 
+/* Events that match as one payload. */
+static struct frame *write_sse(struct audience *audience, const struct entry_batch *batch,
+			       size_t first, size_t max_events, size_t *n_done)
+{
+	struct stream_hub *hub = audience->hub;
+	struct strbuf out;
+	struct redfish_event event = { .out = &out, .epoch = feed_bounds(hub->config.feed).epoch };
+	size_t i;
+
+	slot_refresh(hub->config.sources, &hub->sources, &hub->sources_version);
+	frame_begin(&out, STREAM_EVENT_MAX_BYTES);
+	sse_events_head(&event);
+	for (i = 0; i < max_events && event.n < STREAM_FRAME_EVENTS && out.len < STREAM_FRAME_BYTES;
+	     i++) {
+		const struct entry *entry = &batch->entries[first + i];
+		const struct source *source =
+			hub->sources ? source_set_by_id(hub->sources, entry->source) : NULL;
+		struct wording wording;
+
+		if (!filter_match(audience->filter, entry, source))
+			continue;
+		wording = words_of(hub->words, entry, audience->language);
+		redfish_event_put(&event, entry, source, &wording);
+	}
+	*n_done = i;
+	if (event.n > 0)
+		sse_events_tail(&event);
+	if (event.n == 0 || out.failed) {
+		if (out.failed)
+			log_warn("api", "event too large for server-sent events, left out",
+				 LOG_I("seq", batch->entries[first].seq));
+		strbuf_fini(&out);
+		return NULL;
+	}
+	return frame_finish(&out);
+}
+
 struct frame *audience_write(struct audience *audience, const struct entry_batch *batch,
 			     size_t first, size_t max_events, bool provisional, size_t *n_done)
 {
@@ -206,6 +244,10 @@ struct frame *audience_write(struct audience *audience, const struct entry_batch
 	struct strbuf out;
 
 	*n_done = max_events;
+	if (audience->form == STREAM_SSE && provisional)
+		return NULL;
+	if (audience->form == STREAM_SSE && audience->events)
+		return write_sse(audience, batch, first, max_events, n_done);
 	/* The same CloudEvent again, with its seq, would pass for a repeat. */
 	if (!audience->events || (cloud && provisional))
 		return NULL;
@@ -428,5 +470,6 @@ void stream_hub_tick(struct stream_hub *hub)
 			hub->config.wants_write(s->ctx);
 		}
 	}
-	metric_set(METRIC_STREAM_LAG, NULL, (double)lag);
+	if (!hub->config.is_second)
+		metric_set(METRIC_STREAM_LAG, NULL, (double)lag);
 }

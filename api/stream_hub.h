@@ -22,7 +22,8 @@ struct stream_hub;
 /* The form of what clients hear: the subprotocol. */
 enum stream_form {
 	STREAM_RFEVENTS,   /* rfevents.v1: batches of Entries */
-	STREAM_CLOUDEVENTS /* cloudevents.json: each message a CloudEvent, each event its own */
+	STREAM_CLOUDEVENTS, /* cloudevents.json: each message a CloudEvent, each event its own */
+	STREAM_SSE          /* server-sent events: Redfish payloads, as text/event-stream */
 };
 
 /* Whose token it is, into `account` (ACCOUNT_NAME_MAX_BYTES + 1); false: nobody's. Any thread. */
@@ -39,6 +40,7 @@ struct stream_hub_config {
 	size_t max_per_account; /* clients; 0: STREAM_MAX_PER_ACCOUNT */
 	/* The subscriber has (or may have) something for its socket; `ctx` is the subscriber's. */
 	void (*wants_write)(void *ctx);
+	bool is_second; /* another hub of the service tells the metrics */
 	int64_t position_us; /* between positions of a filtered stream */
 };
 

@@ -5,6 +5,8 @@
 #define STREAM_MAX_CLIENTS           16384 /* of one service */
 #define STREAM_MAX_PER_ACCOUNT       4096  /* of them one account: others find room */
 #define STREAM_MAX_UNPROVED_PER_PEER 64    /* sockets of one peer that have not shown a token yet */
+#define SSE_MAX_CLIENTS              1024 /* server-sent events, which the API thread writes */
+#define SSE_PIECE_BYTES              (64u << 10) /* put at once, and taken before the next */
 #define STREAM_MAX_MESSAGE_BYTES     8192  /* one client message: a filter of 4096 and room */
 #define STREAM_FRAME_EVENTS          256   /* events of one message */
 #define STREAM_FRAME_BYTES                                                                         \

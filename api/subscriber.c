@@ -393,6 +393,21 @@ void subscriber_start(struct subscriber *subscriber, struct str query)
 	stream_request_fini(&request);
 }
 
+void subscriber_begin(struct subscriber *subscriber, const struct stream_request *request)
+{
+	struct feed_bounds bounds = feed_bounds(subscriber->hub->config.feed);
+
+	if (is_one_too_many(subscriber))
+		return;
+	subscriber_queue_hello(subscriber, &bounds);
+	subscribe(subscriber, request);
+}
+
+void subscriber_tell_gap(struct subscriber *subscriber, int64_t seq)
+{
+	subscriber_queue_gap(subscriber, seq, seq);
+}
+
 bool subscriber_is_proved(const struct subscriber *subscriber)
 {
 	return subscriber->state != SUBSCRIBER_UNPROVED;

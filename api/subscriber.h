@@ -29,6 +29,11 @@ void subscriber_free(struct subscriber *subscriber); /* NULL is allowed */
 /* The socket is open: hello, and a subscription when the URL's query asks for one (a reader of
  * CloudEvents says nothing: it is subscribed in any case). */
 void subscriber_start(struct subscriber *subscriber, struct str query);
+/* The same for one whose request says it elsewise (server-sent events). */
+struct stream_request;
+/* Events before `seq` are missing. */
+void subscriber_tell_gap(struct subscriber *subscriber, int64_t seq);
+void subscriber_begin(struct subscriber *subscriber, const struct stream_request *request);
 void subscriber_receive(struct subscriber *subscriber,
 			struct str message); /* a whole text message */
 bool subscriber_is_proved(const struct subscriber *subscriber);

@@ -4,10 +4,13 @@
 
 #include "api/cloud_event.h"
 #include "api/frame.h"
+#include "api/sse_format.h"
 #include "api/stream_priv.h"
 #include "api/subscriber.h"
 #include "api/websocket_protocol.h"
 #include "base/mem.h"
+#include "event/entry.h"
+#include "stream/words.h"
 
 #define CONTROL_MAX_BYTES 8192 /* the words of an error, every byte of them escaped */
 #define QUEUE_PLACES      ARRAY_LEN(((struct subscriber *)0)->queue)
@@ -97,10 +100,45 @@ static void queue_control(struct subscriber *subscriber, struct strbuf *text)
 	frame_unref(frame);
 }
 
+/* Events are missing before `seq`, where it goes on. */
+static void queue_sse_gap(struct subscriber *subscriber, int64_t seq)
+{
+	struct stream_hub *hub = subscriber->hub;
+	const char *language = words_language(hub->words, str_of(subscriber->accept_language));
+	const struct entry entry = { .seq = seq,
+				     .received_us = clock_time_us(),
+				     .event = { .message_id = STR(SSE_GAP_MESSAGE),
+						.severity = SEVERITY_WARNING } };
+	struct wording wording = words_of(hub->words, &entry, language);
+	struct strbuf text;
+
+	frame_begin(&text, CONTROL_MAX_BYTES);
+	sse_gap(&text, feed_bounds(hub->config.feed).epoch, seq, wording.message);
+	queue_control(subscriber, &text);
+}
+
+static void queue_sse_comment(struct subscriber *subscriber, const char *words)
+{
+	struct strbuf text;
+
+	frame_begin(&text, CONTROL_MAX_BYTES);
+	sse_comment(&text, words);
+	queue_control(subscriber, &text);
+}
+
 void subscriber_queue_error(struct subscriber *subscriber, const char *code, const char *message)
 {
 	struct strbuf text;
 
+	/* The client comes again, to where the log ends now: it knows that it missed some. */
+	if (subscriber->form == STREAM_SSE) {
+		if (subscriber->state != SUBSCRIBER_CLOSING)
+			queue_sse_gap(subscriber,
+				      feed_bounds(subscriber->hub->config.feed).last_seq);
+		subscriber_set_state(subscriber, SUBSCRIBER_CLOSING);
+		subscriber->close_code = CLOSE_TRY_AGAIN;
+		return;
+	}
 	begin(subscriber, "error", &text);
 	stream_error(&text, code, message);
 	queue_control(subscriber, &text);
@@ -110,6 +148,10 @@ void subscriber_queue_hello(struct subscriber *subscriber, const struct feed_bou
 {
 	struct strbuf text;
 
+	if (subscriber->form == STREAM_SSE) {
+		queue_sse_comment(subscriber, "events of rfeventd");
+		return;
+	}
 	begin(subscriber, "hello", &text);
 	stream_hello(&text, bounds->epoch, bounds->oldest_seq, bounds->last_seq);
 	queue_control(subscriber, &text);
@@ -132,6 +174,10 @@ void subscriber_queue_caught_up(struct subscriber *subscriber, int64_t seq)
 	if (subscriber->caught_up_said)
 		return;
 	subscriber->caught_up_said = true;
+	if (subscriber->form == STREAM_SSE) {
+		subscriber_queue_position(subscriber, seq);
+		return;
+	}
 	begin(subscriber, "caught_up", &text);
 	stream_caught_up(&text, seq);
 	queue_control(subscriber, &text);
@@ -144,7 +190,10 @@ void subscriber_queue_position(struct subscriber *subscriber, int64_t seq)
 
 	subscriber->position_us = clock_monotonic_us();
 	begin(subscriber, "position", &text);
-	stream_position(&text, seq, NULL);
+	if (subscriber->form == STREAM_SSE)
+		sse_position(&text, feed_bounds(subscriber->hub->config.feed).epoch, seq);
+	else
+		stream_position(&text, seq, NULL);
 	frame = finish(subscriber, &text);
 	/* Without room there are events enough to tell the position by. */
 	subscriber_queue(subscriber, frame);
@@ -157,6 +206,10 @@ void subscriber_queue_gap(struct subscriber *subscriber, int64_t from, int64_t t
 	struct feed_bounds bounds = feed_bounds(subscriber->hub->config.feed);
 	struct strbuf text;
 
+	if (subscriber->form == STREAM_SSE) {
+		queue_sse_gap(subscriber, to);
+		return;
+	}
 	begin(subscriber, "gap", &text);
 	stream_gap(&text, from, to, to < bounds.oldest_seq ? "retention" : "lost");
 	queue_control(subscriber, &text);

@@ -54,7 +54,10 @@ static int run_list(const struct cli *cli, int argc, char **argv)
 	if (r != CLI_OK)
 		return r;
 	table = table_new("Id,Destination,Context,State,Health,LastError");
-	json_array_foreach(json_object_get(all, "Members"), i, row) put_row(table, row);
+	json_array_foreach(json_object_get(all, "Members"), i, row)
+	{
+		put_row(table, row);
+	}
 	table_print(table, cli->output);
 	table_free(table);
 	json_decref(all);

@@ -36,6 +36,11 @@ size_t filter_name_count(void)
 	return ARRAY_LEN(names);
 }
 
+bool filter_name_is_alias(struct str word, enum filter_name name)
+{
+	return name == FILTER_ORIGIN && str_eq(word, STR("OriginResource"));
+}
+
 static size_t min3(size_t a, size_t b, size_t c)
 {
 	size_t n = a < b ? a : b;

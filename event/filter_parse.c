@@ -177,7 +177,9 @@ static int take_name(struct parser *p, enum filter_name *out)
 	if (p->token.kind != TOKEN_WORD)
 		return expected(p, "a name");
 	for (size_t i = 0; i < filter_name_count(); i++) {
-		if (!is_word(p, filter_name_info((enum filter_name)i)->name))
+		if (!is_word(p, filter_name_info((enum filter_name)i)->name) &&
+		    !(p->token.kind == TOKEN_WORD &&
+		      filter_name_is_alias(p->token.text, (enum filter_name)i)))
 			continue;
 		*out = (enum filter_name)i;
 		return advance(p);

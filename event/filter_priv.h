@@ -18,6 +18,8 @@ struct filter_name_info {
 	enum filter_type type;
 };
 
+/* Whether it is what DSP0268 calls a name of ours in filters of server-sent events. */
+bool filter_name_is_alias(struct str word, enum filter_name name);
 const struct filter_name_info *filter_name_info(enum filter_name name);
 size_t filter_name_count(void);
 /* The name that `word` was probably meant to be, or NULL. */

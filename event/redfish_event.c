@@ -45,14 +45,10 @@ static void put_link(struct strbuf *out, const char *key, struct str uri)
 	strbuf_put_char(out, '}');
 }
 
-void redfish_event_begin(struct redfish_event *event, int64_t id_seq)
+void redfish_event_begin(struct redfish_event *event)
 {
-	char id[REDFISH_EVENT_ID_BYTES];
-
-	strbuf_putf(event->out,
-		    "{\"@odata.type\":\"#Event.v1_13_0.Event\",\"Id\":\"%s\","
-		    "\"Name\":\"Events of rfeventd\"",
-		    redfish_event_id(event->epoch, id_seq, id));
+	strbuf_put_text(event->out, "{\"@odata.type\":\"#Event.v1_13_0.Event\","
+				    "\"Name\":\"Events of rfeventd\"");
 	put_text(event->out, "Context", event->context);
 	strbuf_put_text(event->out, ",\"Events\":[");
 	event->n = 0;
@@ -102,6 +98,7 @@ void redfish_event_put(struct redfish_event *event, const struct entry *entry,
 	strbuf_putf(out, "%s{\"MemberId\":\"%zu\",\"EventId\":\"%s\"", event->n > 0 ? "," : "",
 		    event->n, redfish_event_id(event->epoch, entry->seq, id));
 	event->n++;
+	event->last_seq = entry->seq;
 	put_kind(out, &entry->event);
 	put_text(out, "Message", wording ? wording->message : entry->event.message);
 	put_text(out, "Resolution", wording ? wording->resolution : entry->event.resolution);
@@ -113,9 +110,10 @@ void redfish_event_put(struct redfish_event *event, const struct entry *entry,
 
 void redfish_event_end(struct redfish_event *event, int64_t through)
 {
-	char id[UUID_TEXT_BYTES];
+	char id[REDFISH_EVENT_ID_BYTES];
 
-	strbuf_putf(event->out, "],\"Events@odata.count\":%zu", event->n);
+	strbuf_putf(event->out, "],\"Events@odata.count\":%zu,\"Id\":\"%s\"", event->n,
+		    redfish_event_id(event->epoch, event->last_seq, id));
 	if (!uuid_is_zero(event->stream))
 		strbuf_putf(event->out,
 			    ",\"Oem\":{\"Rfeventd\":{\"@odata.type\":"

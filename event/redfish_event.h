@@ -31,11 +31,12 @@ struct redfish_event {
 	struct str context; /* p NULL: none */
 	struct uuid stream; /* zero: none is told (SSE) … */
 	int64_t after;      /* … else what it covers: (after, through], through by _end() */
-	size_t n;           /* records so far */
+	size_t n;           /* records so far … */
+	int64_t last_seq; /* … and the last one's, which the payload's Id has */
 };
 
-/* Set out, epoch, context, stream and after before. `id_seq` is that of the payload's Id. */
-void redfish_event_begin(struct redfish_event *event, int64_t id_seq);
+/* Set out, epoch, context, stream and after before. */
+void redfish_event_begin(struct redfish_event *event);
 void redfish_event_put(struct redfish_event *event, const struct entry *entry,
 		       const struct source *source, const struct wording *wording);
 void redfish_event_end(struct redfish_event *event, int64_t through);

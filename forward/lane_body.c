@@ -38,7 +38,7 @@ static void put(struct lane *lane, struct redfish_event *event, const struct ent
 	size_t before = lane->body.len;
 
 	if (lane->body.len == 0)
-		redfish_event_begin(event, entry->seq);
+		redfish_event_begin(event);
 	redfish_event_put(event, entry, sources ? source_set_by_id(sources, entry->source) : NULL,
 			  &wording);
 	if (!lane->body.failed) {

@@ -55,6 +55,7 @@ struct http_request {
 	http_room_fn *on_room;
 	void *room_ctx;
 	bool wants_room; /* its writer waits */
+	bool rests;      /* it has nothing to say */
 	/* HTTP/2: its stream, NULL once that is gone; what head and body look into. */
 	struct http2_stream *stream;
 	struct strbuf head_bytes, body_bytes;

@@ -148,6 +148,8 @@ typedef void http_room_fn(struct http_request *request, void *ctx);
 bool http_stream_begin(struct http_request *request, int status, const struct http_header *headers,
 		       size_t n_headers, http_room_fn *on_room, void *ctx);
 bool http_stream_write(struct http_request *request, struct str bytes);
+/* There is room and nothing to say: `on_room` is called when the peer leaves before the next write. */
+void http_stream_rest(struct http_request *request);
 /* The last of it; gives the request back. `whole` false: the peer is made to see that there was
  * more (the connection or the stream breaks off). */
 void http_stream_end(struct http_request *request, bool whole);

@@ -11,6 +11,7 @@ static bool may_go_on(struct http_request *request)
 		!http_request_is_gone(request) && request->connection->protocol->has_room(request);
 
 	request->wants_room = !room;
+	request->rests = false;
 	if (request->wants_room)
 		connection_touch(request->connection); /* it may be gone already */
 	return room;
@@ -40,12 +41,19 @@ bool http_stream_write(struct http_request *request, struct str bytes)
 	return may_go_on(request);
 }
 
+void http_stream_rest(struct http_request *request)
+{
+	request->rests = true;
+	if (http_request_is_gone(request))
+		connection_touch(request->connection);
+}
+
 void http_stream_end(struct http_request *request, bool whole)
 {
 	struct connection *connection = request->connection;
 
 	assert(request->on_room);
-	request->wants_room = false;
+	request->wants_room = request->rests = false;
 	if (connection->state != CONNECTION_GONE) {
 		connection->protocol->end(request, whole);
 		return;
@@ -58,10 +66,12 @@ void http_stream_end(struct http_request *request, bool whole)
 
 static struct http_request *find_waiting(const struct connection *connection)
 {
-	for (struct http_request *request = connection->first; request; request = request->next)
-		if (request->wants_room &&
-		    (http_request_is_gone(request) || connection->protocol->has_room(request)))
+	for (struct http_request *request = connection->first; request; request = request->next) {
+		bool gone = (request->wants_room || request->rests) && http_request_is_gone(request);
+
+		if (gone || (request->wants_room && connection->protocol->has_room(request)))
 			return request;
+	}
 	return NULL;
 }
 
@@ -72,7 +82,7 @@ void streams_settle(struct connection *connection)
 	/* A writer may end its answer, and with it the request. One that fills its room anew is
 	 * served again in the next turn, behind the others. */
 	while (!connection->again && (request = find_waiting(connection))) {
-		request->wants_room = false;
+		request->wants_room = request->rests = false;
 		server_again(connection->server, connection);
 		request->on_room(request, request->room_ctx);
 	}

@@ -66,10 +66,12 @@ class Destination:
 
 
 class Relay:
-    """Passes TCP on to a port; cut() ends all connections and refuses new ones until mend()."""
+    """Passes TCP on to a port; cut() ends all connections and refuses new ones until mend(). With
+    swallow set, the next answer is lost, and its connection with it."""
 
     def __init__(self, port):
         self.target, self.is_cut, self.pairs = port, False, set()
+        self.swallow, self.n_swallowed = False, 0
         self.lock = threading.Lock()
         self.server = socket.create_server(("127.0.0.1", 0))
         self.port = self.server.getsockname()[1]
@@ -90,13 +92,16 @@ class Relay:
                 continue
             with self.lock:
                 self.pairs.add((inner, outer))
-            for pair in ((inner, outer), (outer, inner)):
-                threading.Thread(target=self._pump, args=pair, daemon=True).start()
+            for way in ((inner, outer, False), (outer, inner, True)):
+                threading.Thread(target=self._pump, args=way, daemon=True).start()
 
-    @staticmethod
-    def _pump(source, sink):
+    def _pump(self, source, sink, is_answer):
         try:
             while data := source.recv(65536):
+                if is_answer and self.swallow:
+                    self.swallow = False
+                    self.n_swallowed += 1
+                    break
                 sink.sendall(data)
         except OSError:
             pass

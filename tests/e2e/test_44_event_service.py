@@ -1,7 +1,10 @@
 """EventService: test events by the way of all others, and subscriptions that get what they asked for."""
+import base64
 import json
 import pathlib
 import shutil
+import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -9,6 +12,7 @@ import time
 import pytest
 
 from destination import Destination
+from events_stream import EventStream
 from house import event_body, wait_for
 
 SERVICE = "/redfish/v1/EventService"
@@ -374,6 +378,122 @@ def test_a_restart_goes_on_where_it_stood_and_new_plain_http_needs_leave(new_ser
     answer = service.ask("POST", SUBSCRIPTIONS, json={"Destination": "http://127.0.0.1:1/x",
                                                       "Protocol": "Redfish"})
     assert answer.status_code == 400 and "PropertyValueFormatError" in answer.text
+
+
+# --- server-sent events ----------------------------------------------------------------------------
+
+@pytest.fixture
+def listen(house):
+    made = []
+
+    def make(*arguments, **options):
+        made.append(EventStream(house, *arguments, **options))
+        return made[-1]
+
+    yield make
+    for stream in made:
+        stream.close()
+
+
+def seqs(records):
+    return [record["Oem"]["Rfeventd"]["Seq"] for record in records]
+
+
+@pytest.mark.parametrize("http2", [False, True])
+def test_server_sent_events_are_live_over_both_protocols(house, listen, http2):
+    assert house.get(SERVICE).json()["ServerSentEventUri"] == f"{SERVICE}/SSE"
+    stream = listen(http2=http2)
+    assert stream.status == 200 and stream.protocol == ("HTTP/2" if http2 else "HTTP/1.1")
+    assert stream.headers["Content-Type"].startswith("text/event-stream")
+    stream.wait_live()
+    for i in range(5):
+        post(house, EventId=f"sse-{http2}-{i}", MessageArgs=[str(i)])
+    records = stream.wait_records(5)
+    assert [r["Oem"]["Rfeventd"]["EventId"] for r in records] == [f"sse-{http2}-{i}" for i in range(5)]
+    name, body = [m for m in stream.messages if m[1]][-1]
+    assert name == body["Id"] == records[-1]["EventId"]
+    assert body["@odata.type"].startswith("#Event.v1_")
+
+
+@pytest.mark.parametrize("http2", [False, True])
+def test_last_event_id_goes_on_without_gap_or_repeat(house, listen, http2):
+    stream = listen(http2=http2)
+    stream.wait_live()
+    start = stream.last_id
+    for i in range(30):
+        post(house, EventId=f"resume-{i}", MessageArgs=[str(i)])
+    stream.wait_records(30)
+    again = listen(http2=http2, **{"Last-Event-ID": start})
+    for i in range(30, 40):
+        post(house, EventId=f"resume-{i}", MessageArgs=[str(i)])
+    first, second = stream.wait_records(40), again.wait_records(40)
+    assert seqs(first) == seqs(second) == sorted(set(seqs(second)))
+    middle = first[20]["EventId"]
+    third = listen(http2=http2, **{"Last-Event-ID": middle}).wait_records(19)
+    assert seqs(third) == seqs(first)[21:]
+
+
+def test_a_filter_and_the_language_of_the_reader(house, listen):
+    stream = listen("OriginResource eq '/redfish/v1/Chassis/77' and Severity eq 'Critical'",
+                    **{"Accept-Language": "de"})
+    stream.wait_live()
+    before = stream.last_id
+    for severity, chassis in (("OK", 77), ("Critical", 78), ("Critical", 77)):
+        post(house, MessageId="Rfeventd.1.0.JournalFilling", MessageArgs=["81"], Severity=severity,
+             OriginOfCondition={"@odata.id": f"/redfish/v1/Chassis/{chassis}"})
+    record = stream.wait_records(1)[0]
+    assert record["OriginOfCondition"]["@odata.id"].endswith("/77")
+    english = listen("OriginOfCondition eq '/redfish/v1/Chassis/77'",
+                     **{"Last-Event-ID": before, "Accept-Language": "en"}).wait_records(2)[1]
+    assert english["Message"] != record["Message"] and "81" in record["Message"]
+    # What is filtered out is not asked for again: the id moves on without an event.
+    stream.wait(lambda s: int(s.last_id.split("-")[1]) >= record["Oem"]["Rfeventd"]["Seq"])
+
+
+@pytest.mark.parametrize("name", ["00000000-5", "nonsense"])
+def test_an_id_of_another_log_is_told_and_goes_on_live(house, listen, name):
+    stream = listen(**{"Last-Event-ID": name})
+    record = stream.wait_records(1)[0]
+    assert record["MessageId"].endswith(".EventBufferExceeded") and record["Message"]
+    post(house, EventId=f"behind {name}")
+    assert stream.wait_records(2)[1]["Oem"]["Rfeventd"]["EventId"] == f"behind {name}"
+
+
+def test_an_id_that_is_not_there_yet_ends_with_where_the_log_ends(house, listen):
+    stream = listen()
+    stream.wait_live()
+    epoch8, seq = stream.last_id.split("-")
+    late = listen(**{"Last-Event-ID": f"{epoch8}-{int(seq) + 100000}"})
+    assert late.closed.wait(15)
+    assert late.records()[0]["MessageId"].endswith(".EventBufferExceeded")
+    assert int(late.last_id.split("-")[1]) >= int(seq)
+
+
+def test_what_is_no_good_stream_is_refused(house, listen):
+    bad = listen("Severity is bad")
+    assert bad.status == 400 and "QueryParameterValueFormatError" in bad.text
+    path = f"{SERVICE}/SSE"
+    assert house.get(path, headers={"Accept": "application/json"}).status_code == 406
+    assert house.get(path, auth=None).status_code == 401
+    assert house.get(f"{path}?$orderby=Id").status_code in (400, 501)
+    head = house.ask("HEAD", path)
+    assert head.status_code == 200 and head.headers["Content-Type"].startswith("text/event-stream")
+
+
+def test_a_reader_that_stalls_costs_the_others_nothing(house, listen):
+    context = ssl.create_default_context(cafile=str(house.ca))
+    pair = base64.b64encode(f"admin:{house.password}".encode()).decode()
+    with socket.create_connection(("localhost", house.api_port)) as raw:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        with context.wrap_socket(raw, server_hostname="localhost") as stalled:
+            stalled.sendall(f"GET {SERVICE}/SSE HTTP/1.1\r\nHost: localhost\r\n"
+                            f"Authorization: Basic {pair}\r\n\r\n".encode())
+            assert b"200 OK" in stalled.recv(200)
+            stream = listen()
+            stream.wait_live()
+            for i in range(40):
+                post(house, EventId=f"flood-{i}", Message="x" * 20000)
+            assert len(seqs(stream.wait_records(40))) == 40
 
 
 def test_redfishtool_subscribes_and_our_listener_receives(house, destination):

@@ -26,7 +26,7 @@ static struct delivery *make(const int64_t *seqs, size_t n, int64_t after, int64
 	struct delivery *delivery;
 
 	strbuf_init(&body, 1 << 16);
-	redfish_event_begin(&event, seqs[0]);
+	redfish_event_begin(&event);
 	for (size_t i = 0; i < n; i++) {
 		struct entry entry = { .seq = seqs[i],
 				       .event = { .event_id = str_of(texts[i]),

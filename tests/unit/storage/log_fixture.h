@@ -154,6 +154,22 @@ static inline void fixture_read(struct delivery *d)
 	delivery_set_prepared(d);
 }
 
+/* "upA7": of stream A of another rfeventd's log, whose seqs from 8 on these are. */
+static inline void fixture_upstream(struct delivery *d, const char *raw)
+{
+	const char *word = strstr(raw, " up");
+	long long after;
+	char stream;
+
+	if (!word || sscanf(word, " up%c%lld", &stream, &after) != 2)
+		return;
+	d->upstream = (struct upstream){ .stream = { { (uint8_t)stream } },
+					 .after = after,
+					 .through = after + d->n_events };
+	for (uint32_t i = 0; i < d->n_events; i++)
+		d->events[i].upstream_seq = after + 1 + i;
+}
+
 static inline void fixture_decode(struct delivery *d)
 {
 	char *raw, name[40] = "";
@@ -181,6 +197,7 @@ static inline void fixture_decode(struct delivery *d)
 		d->quirks = has_word(d->raw, "bom") ? QUIRK_BIT(BYTE_ORDER_MARK) : 0;
 		if (has_word(d->raw, "badrecord"))
 			fixture_quarantined(d);
+		fixture_upstream(d, raw);
 	}
 	free(raw);
 	delivery_set_prepared(d);
