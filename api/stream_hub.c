@@ -7,6 +7,7 @@
 #include "api/entry_cache.h"
 #include "api/frame.h"
 #include "api/stream_priv.h"
+#include "api/subscriber.h"
 #include "api/websocket_protocol.h"
 #include "base/log.h"
 #include "base/mailbox.h"
@@ -410,6 +411,17 @@ static void send_positions(struct audience *audience, int64_t now_us)
 		audience->position_us = now_us;
 }
 
+/* Who logged in with an account that is gone since is sent away. */
+static void look_at_accounts(struct stream_hub *hub)
+{
+	const struct stream_hub_config *config = &hub->config;
+
+	for (struct subscriber *s = hub->subscribers; s && config->may_follow; s = s->next)
+		if (s->account && !config->may_follow(config->auth_ctx, s->account))
+			subscriber_refuse(s, CLOSE_UNAUTHORIZED, "unauthorized",
+					  "The account is disabled or gone.");
+}
+
 void stream_hub_tick(struct stream_hub *hub)
 {
 	int64_t last_seq = feed_bounds(hub->config.feed).last_seq, now_us = clock_monotonic_us();
@@ -429,4 +441,5 @@ void stream_hub_tick(struct stream_hub *hub)
 		}
 	}
 	metric_set(METRIC_STREAM_LAG, NULL, (double)lag);
+	look_at_accounts(hub);
 }

@@ -300,6 +300,7 @@ static void take_upgrade(struct peer *peer)
 	if (end == in.len)
 		return;
 	if (!str_starts_with(in, STR("HTTP/1.1 101"))) {
+		fprintf(stderr, "fanout: %.*s\n", STR_ARG(str_cut(in, 1000)));
 		errno = 0;
 		fail("a stream is refused");
 	}

@@ -1,5 +1,6 @@
 """The stream in full: changes in flight, CloudEvents, origins, slow clients, the ends; what it says is what
 docs/api/asyncapi.yaml says, and what the door answers is what docs/api/openapi.yaml says."""
+import base64
 import collections
 import json
 import re
@@ -181,6 +182,23 @@ def test_no_extension_is_agreed_to(door):
 
 
 # --- slow clients, ends ---
+
+def test_a_disabled_account_hears_no_more(door):
+    accounts = "/redfish/v1/AccountService/Accounts"
+    made = door.ask("POST", accounts, json={"UserName": "reader", "Password": "long enough, mind", "RoleId": "ReadOnly"})
+    assert made.status_code == 201, made.text
+    login = {"Authorization": "Basic " + base64.b64encode(b"reader:long enough, mind").decode()}
+    stream, other = door.stream("?after=live", headers=login, authenticate=False), door.stream("?after=live")
+    for one in (stream, other):
+        one.wait(lambda s: s.of("caught_up"))
+    path = f"{accounts}/reader"
+    done = door.ask("PATCH", path, json={"Enabled": False}, headers={"If-Match": door.get(path).headers["ETag"]})
+    assert done.status_code == 200, done.text
+    stream.wait(lambda s: s.closed.is_set())
+    assert stream.close_code == 4401 and [m["code"] for m in stream.of("error")] == ["unauthorized"]
+    assert not other.closed.is_set()
+    other.close()
+
 
 def test_a_stalled_client_misses_nothing_and_costs_the_others_nothing(door):
     """More than its queue holds goes by while it reads nothing."""

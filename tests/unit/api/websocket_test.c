@@ -574,6 +574,28 @@ static void test_streams_of_an_account(void **state)
 	close_house(&house);
 }
 
+/* Within a second or two; others stay. */
+static void test_an_account_goes(void **state)
+{
+	struct house house = open_house(1, 0);
+	struct client client = connect_client(&house, "after=0", true);
+	struct client other = connect_walker(&house);
+
+	expect_hello(&client, EPOCH_A, 1, 0);
+	expect_number(&client, "caught_up", "seq", 0);
+	expect_hello(&other, EPOCH_A, 1, 0);
+	expect_number(&other, "caught_up", "seq", 0);
+	ann_is_gone = true;
+	expect_error(&client, "unauthorized", "gone");
+	assert_int_equal(read_to_the_end(&client), 4401);
+	ann_is_gone = false;
+	publish(&house, 1);
+	expect_events(&other, 1, 1, false);
+	close_client(&client);
+	close_client(&other);
+	close_house(&house);
+}
+
 static void test_token_in_the_first_message(void **state)
 {
 	struct house house = open_house(1, 0);
@@ -919,6 +941,7 @@ int main(void)
 		cmocka_unit_test(test_a_change_before_the_log_is_reached),
 		cmocka_unit_test(test_cloud_events),
 		cmocka_unit_test(test_streams_of_an_account),
+		cmocka_unit_test(test_an_account_goes),
 		cmocka_unit_test(test_token_in_the_first_message),
 		cmocka_unit_test(test_strangers),
 		cmocka_unit_test(test_strangers_per_peer),
