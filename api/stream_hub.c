@@ -6,6 +6,7 @@
 #include "api/cloud_event.h"
 #include "api/entry_cache.h"
 #include "api/frame.h"
+#include "api/frame_cache.h"
 #include "api/stream_priv.h"
 #include "api/subscriber.h"
 #include "api/websocket_protocol.h"
@@ -38,6 +39,7 @@ struct stream_hub *stream_hub_new(const struct stream_hub_config *config)
 	hub->line_end = &hub->line;
 	hub->words = words_new(config->registries, config->catalogs, config->default_language);
 	hub->cache = entry_cache_new();
+	hub->frames = frame_cache_new();
 	bounds = feed_bounds(config->feed);
 	hub->generation = bounds.generation;
 	hub->connected = bounds.connected;
@@ -69,6 +71,7 @@ void stream_hub_free(struct stream_hub *hub)
 	}
 	words_free(hub->words);
 	entry_cache_free(hub->cache);
+	frame_cache_free(hub->frames);
 	source_set_unref(hub->sources);
 	free(hub);
 }
@@ -150,10 +153,11 @@ void audience_remove(struct subscriber *subscriber)
  */
 
 /* The entry as JSON in the audience's language: once for all audiences of that language. */
-static void write_json(struct audience *audience, const struct entry *entry,
-		       const struct source *source, struct strbuf *out)
+static void write_json(struct audience *audience, const struct entry *entry, struct strbuf *out)
 {
 	struct stream_hub *hub = audience->hub;
+	const struct source *source =
+		hub->sources ? source_set_by_id(hub->sources, entry->source) : NULL;
 	bool shared = hub->n_audiences > 1;
 	struct str known = { NULL, 0 };
 	struct wording wording;
@@ -172,22 +176,28 @@ static void write_json(struct audience *audience, const struct entry *entry,
 				 (struct str){ out->p + before, out->len - before });
 }
 
+static bool lets_pass(const struct audience *audience, const struct entry *entry)
+{
+	const struct stream_hub *hub = audience->hub;
+	const struct source *source =
+		hub->sources ? source_set_by_id(hub->sources, entry->source) : NULL;
+
+	return filter_match(audience->filter, entry, source);
+}
+
 /* Append one entry if it is for this audience. False when it is not (or cannot be shown). */
 static bool write_entry(struct audience *audience, const struct entry *entry, bool first,
 			struct strbuf *out)
 {
-	struct stream_hub *hub = audience->hub;
-	const struct source *source =
-		hub->sources ? source_set_by_id(hub->sources, entry->source) : NULL;
 	size_t before = out->len;
 
-	if (!filter_match(audience->filter, entry, source))
+	if (!lets_pass(audience, entry))
 		return false;
 	if (audience->form == STREAM_CLOUDEVENTS)
 		cloud_event_head(out, entry);
 	else if (!first)
 		strbuf_put_char(out, ',');
-	write_json(audience, entry, source, out);
+	write_json(audience, entry, out);
 	if (audience->form == STREAM_CLOUDEVENTS)
 		cloud_event_tail(out);
 	if (!out->failed)
@@ -198,26 +208,38 @@ static bool write_entry(struct audience *audience, const struct entry *entry, bo
 	return false;
 }
 
-struct frame *audience_write(struct audience *audience, const struct entry_batch *batch,
-			     size_t first, size_t max_events, bool provisional, size_t *n_done)
+/* The frame that another audience was given, when this one is to have the same. */
+static const struct kept_frame *same_for_another(struct audience *audience,
+						 const struct entry *entries, size_t max_events)
 {
-	struct stream_hub *hub = audience->hub;
+	const struct kept_frame *kept = frame_cache_find(audience->hub->frames, audience->language,
+							 audience->form, entries, max_events);
+
+	for (size_t i = 0; kept && i < kept->n_done; i++)
+		if (lets_pass(audience, &entries[i]) != kept_frame_passed(kept, i))
+			return NULL;
+	return kept;
+}
+
+/* Write a frame; NULL when nothing passed. `kept` is told what did, unless it is NULL. */
+static struct frame *write_frame(struct audience *audience, const struct entry *entries,
+				 size_t max_events, bool provisional, struct kept_frame *kept,
+				 size_t *n_done)
+{
 	bool cloud = audience->form == STREAM_CLOUDEVENTS;
 	size_t i, n_written = 0, most = cloud ? 1 : STREAM_FRAME_EVENTS;
 	struct strbuf out;
 
-	*n_done = max_events;
-	/* The same CloudEvent again, with its seq, would pass for a repeat. */
-	if (!audience->events || (cloud && provisional))
-		return NULL;
-	slot_refresh(hub->config.sources, &hub->sources, &hub->sources_version);
-	entry_cache_expect(hub->cache, hub->sources_version + words_version(hub->words));
 	frame_begin(&out, STREAM_EVENT_MAX_BYTES);
 	if (!cloud)
 		stream_events_head(&out, provisional);
-	for (i = 0; i < max_events && n_written < most && out.len < STREAM_FRAME_BYTES; i++)
-		n_written +=
-			write_entry(audience, &batch->entries[first + i], n_written == 0, &out);
+	for (i = 0; i < max_events && n_written < most && out.len < STREAM_FRAME_BYTES; i++) {
+		if (!write_entry(audience, &entries[i], n_written == 0, &out))
+			continue;
+		n_written++;
+		if (kept)
+			kept_frame_mark(kept, i);
+	}
 	*n_done = i;
 	if (n_written == 0) {
 		strbuf_fini(&out);
@@ -226,6 +248,39 @@ struct frame *audience_write(struct audience *audience, const struct entry_batch
 	if (!cloud)
 		stream_events_tail(&out);
 	return frame_finish(&out);
+}
+
+struct frame *audience_write(struct audience *audience, const struct entry_batch *batch,
+			     size_t first, size_t max_events, bool provisional, size_t *n_done)
+{
+	struct stream_hub *hub = audience->hub;
+	const struct entry *entries = &batch->entries[first];
+	const struct kept_frame *same;
+	struct kept_frame *kept = NULL;
+	struct frame *frame;
+	uint64_t version;
+
+	*n_done = max_events;
+	/* The same CloudEvent again, with its seq, would pass for a repeat. */
+	if (!audience->events || (audience->form == STREAM_CLOUDEVENTS && provisional))
+		return NULL;
+	slot_refresh(hub->config.sources, &hub->sources, &hub->sources_version);
+	version = hub->sources_version + words_version(hub->words);
+	entry_cache_expect(hub->cache, version);
+	frame_cache_expect(hub->frames, version + hub->generation);
+	if (hub->n_audiences > 1 && !provisional && max_events <= STREAM_SCAN_EVENTS) {
+		same = same_for_another(audience, entries, max_events);
+		if (same) {
+			*n_done = same->n_done;
+			return same->frame ? frame_ref(same->frame) : NULL;
+		}
+		kept = frame_cache_begin(hub->frames, audience->language, audience->form, entries,
+					 max_events);
+	}
+	frame = write_frame(audience, entries, max_events, provisional, kept, n_done);
+	if (kept)
+		frame_cache_keep(kept, *n_done, frame);
+	return frame;
 }
 
 /* --- fan-out -----------------------------------------------------------------------------------

@@ -279,7 +279,8 @@ static void send_upgrade(struct peer *peer)
 			&text,
 			"&filter=not%%20(EventId%%20eq%%20'none-%zu')%%20and%%20Severity%%20in%%20"
 			"('OK','Warning','Critical')",
-			(size_t)(peer - peers) % options.n_filters);
+			peer->number / (options.n_languages + !options.n_languages) %
+				options.n_filters);
 	strbuf_put_text(&text, " HTTP/1.1\r\nHost: localhost\r\nUpgrade: "
 			       "websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
 			       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"

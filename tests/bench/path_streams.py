@@ -2,7 +2,7 @@
 BMCs notice of them, and what one that says nothing takes.
 
 All events pass all filters: each stream gets every event in the frames of its own audience (filter and
-language), of which there are 100. fanout_raw plays again the very messages of the first stream of each language.
+language), of which there are 200. fanout_raw plays again the very messages of the first stream of each language.
 """
 import http.client
 import json

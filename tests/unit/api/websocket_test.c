@@ -362,6 +362,46 @@ static void test_include(void **state)
 	close_house(&house);
 }
 
+/* Filters that let the same pass, live and behind, and some that differ in the middle of a batch.
+ */
+static void test_audiences_beside_each_other(void **state)
+{
+	static const struct {
+		const char *filter;
+		int64_t step; /* of the seqs that pass */
+	} cases[] = {
+		{ "Severity%20eq%20'Critical'", 3 },
+		{ "not%20(Severity%20ne%20'Critical')", 3 },
+		{ "Message%20ne%20'x'", 1 },
+		{ "Severity%20in%20('OK','Critical')", 1 },
+		{ "Severity%20eq%20'Critical'%20and%20Id%20gt%206", 3 },
+	};
+	struct house house = open_house(1, 0);
+	struct client clients[ARRAY_LEN(cases)];
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char query[200];
+
+		snprintf(query, sizeof(query), "after=0&filter=%s", cases[i].filter);
+		clients[i] = connect_client(&house, query, true);
+		expect_hello(&clients[i], EPOCH_A, 1, 0);
+		expect_number(&clients[i], "caught_up", "seq", 0);
+	}
+	clients[ARRAY_LEN(cases) - 1].last_seq = 6;
+	/* One batch a turn, then several. */
+	for (int round = 0; round < 50; round++) {
+		publish(&house, 12);
+		if (round < 25)
+			usleep(5000);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		expect_events(&clients[i], 600, cases[i].step, true);
+		assert_int_equal(clients[i].last_seq, 600);
+		close_client(&clients[i]);
+	}
+	close_house(&house);
+}
+
 /* --- changes in flight --- */
 
 /* What the client is told about the change: the seq that it takes effect behind. What came before
@@ -937,6 +977,7 @@ int main(void)
 		cmocka_unit_test(test_epoch_changes),
 		cmocka_unit_test(test_log_goes_back),
 		cmocka_unit_test(test_include),
+		cmocka_unit_test(test_audiences_beside_each_other),
 		cmocka_unit_test(test_changes_go_on_where_it_is),
 		cmocka_unit_test(test_a_change_before_the_log_is_reached),
 		cmocka_unit_test(test_cloud_events),
