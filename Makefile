@@ -251,7 +251,7 @@ check-tsan: ## unit tests under ThreadSanitizer
 DEPS_BUILD := gcc make python3 pkg-config libc6-dev libyaml-dev libssl-dev libjansson-dev libicu-dev libjemalloc-dev \
 	libnghttp2-dev zlib1g-dev libarchive-dev libpq-dev libwebsockets-dev libcurl4-openssl-dev libcrypt-dev postgresql
 DEPS_TEST := libcmocka-dev python3-pytest python3-httpx python3-h2 python3-h11 python3-psycopg2 python3-websockets \
-	python3-pytest-xdist python3-jsonschema python3-yaml curl openssl nodejs procps
+	python3-pytest-xdist python3-jsonschema python3-yaml curl openssl nodejs node-ws procps
 DEPS_BENCH := nginx-light libnginx-mod-http-echo valgrind
 DEPS_FUZZ := clang clang-14 libclang-rt-14-dev
 DEPS_LINT := clang clang-format shellcheck cppcheck
@@ -296,7 +296,7 @@ C_FILES := $(wildcard $(foreach room,$(ROOMS),$(room)/*.[ch])) $(wildcard tests/
 lint: ## style, the include table, and static analysis
 	@$(foreach room,$(ROOMS),ROOM_$(room)='$(ROOM_$(room))') scripts/lint-rooms $(ROOMS)
 	@scripts/lint-words $(C_FILES)
-	@shellcheck $(filter-out scripts/demo-fleet,$(wildcard scripts/*)) tests/run-unit tests/run-all tests/run-fuzz .ci/run
+	@shellcheck $(filter-out scripts/demo-fleet scripts/openapi,$(wildcard scripts/*)) tests/run-unit tests/run-all tests/run-fuzz .ci/run
 	@$(MAKE) --no-print-directory lint-compile
 	@cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,portability --inline-suppr -j 2 \
 		--suppress=missingIncludeSystem -I. -D_GNU_SOURCE $(foreach room,$(ROOMS),$(room))

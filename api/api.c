@@ -53,6 +53,11 @@ static void plain_stream_closed(void *ctx, struct str peer)
 	http_takeover_closed(api->shared, peer);
 }
 
+static bool may_follow(void *ctx, const char *account)
+{
+	return auth_account_stands(ctx, str_of(account));
+}
+
 static int open_server(struct api *api, struct err *err)
 {
 	const struct api_config *config = &api->config;
@@ -64,7 +69,7 @@ static int open_server(struct api *api, struct err *err)
 
 	r = loop_new(&api->loop, err);
 	if (r == 0)
-		r = sse_open(api, &api->sse, err);
+		r = sse_open(api, may_follow, &api->sse, err);
 	if (r == 0)
 		r = http_server_new(api->loop, api->shared, &handler, &api->server, err);
 	for (size_t i = 0; r == 0 && i < config->n_addresses; i++)
@@ -105,7 +110,8 @@ int api_start(const struct api_config *config, struct api **out, struct err *err
 					       .catalogs = config->catalogs,
 					       .default_language = config->default_language,
 					       .whose_token = whose_token,
-					       .token_ctx = &api->auth,
+					       .may_follow = may_follow,
+					       .auth_ctx = &api->auth,
 					       .closed = plain_stream_closed,
 					       .closed_ctx = api };
 	r = logins_new(config->accounts, &api->auth.logins, err);

@@ -155,3 +155,13 @@ bool auth_token_is_valid(const struct auth *auth, struct str token, struct ident
 {
 	return check_token(auth, token, out) == AUTH_OK;
 }
+
+bool auth_account_stands(const struct auth *auth, struct str name)
+{
+	struct account_set *set = accounts_get(auth->accounts);
+	const struct account *account = set ? account_set_find(set, name) : NULL;
+	bool stands = !set || (account && account->enabled);
+
+	account_set_unref(set);
+	return stands;
+}

@@ -47,6 +47,8 @@ enum auth_answer auth_check(const struct auth *auth, const struct http_request *
 bool auth_session(const struct auth *auth, const struct session *session, struct identity *out);
 /* Whose token it is; a session's is kept alive. */
 bool auth_token_is_valid(const struct auth *auth, struct str token, struct identity *out);
+/* Whether there is such an account, and it is enabled. True while none is known. */
+bool auth_account_stands(const struct auth *auth, struct str name);
 /* Name and password of a Basic header, into `login`; false when there is none that is well formed.
  */
 bool auth_basic(const struct http_request *request, struct login *login);

@@ -92,7 +92,7 @@ static void on_tick(struct loop_timer *timer)
 	loop_timer_set(sse->api->loop, timer, TICK_US);
 }
 
-int sse_open(struct api *api, struct sse **out, struct err *err)
+int sse_open(struct api *api, stream_account_fn *may_follow, struct sse **out, struct err *err)
 {
 	const struct stream_hub_config config = {
 		.feed = api->config.feed,
@@ -100,6 +100,8 @@ int sse_open(struct api *api, struct sse **out, struct err *err)
 		.registries = api->config.registries,
 		.catalogs = api->config.catalogs,
 		.default_language = api->config.default_language,
+		.may_follow = may_follow,
+		.auth_ctx = &api->auth,
 		.wants_write = wants_write,
 		.is_second = true,
 	};

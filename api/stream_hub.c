@@ -6,8 +6,10 @@
 #include "api/cloud_event.h"
 #include "api/entry_cache.h"
 #include "api/frame.h"
+#include "api/frame_cache.h"
 #include "api/sse_format.h"
 #include "api/stream_priv.h"
+#include "api/subscriber.h"
 #include "api/websocket_protocol.h"
 #include "base/log.h"
 #include "base/mailbox.h"
@@ -38,6 +40,7 @@ struct stream_hub *stream_hub_new(const struct stream_hub_config *config)
 	hub->line_end = &hub->line;
 	hub->words = words_new(config->registries, config->catalogs, config->default_language);
 	hub->cache = entry_cache_new();
+	hub->frames = frame_cache_new();
 	bounds = feed_bounds(config->feed);
 	hub->generation = bounds.generation;
 	hub->connected = bounds.connected;
@@ -69,6 +72,7 @@ void stream_hub_free(struct stream_hub *hub)
 	}
 	words_free(hub->words);
 	entry_cache_free(hub->cache);
+	frame_cache_free(hub->frames);
 	source_set_unref(hub->sources);
 	free(hub);
 }
@@ -150,10 +154,11 @@ void audience_remove(struct subscriber *subscriber)
  */
 
 /* The entry as JSON in the audience's language: once for all audiences of that language. */
-static void write_json(struct audience *audience, const struct entry *entry,
-		       const struct source *source, struct strbuf *out)
+static void write_json(struct audience *audience, const struct entry *entry, struct strbuf *out)
 {
 	struct stream_hub *hub = audience->hub;
+	const struct source *source =
+		hub->sources ? source_set_by_id(hub->sources, entry->source) : NULL;
 	bool shared = hub->n_audiences > 1;
 	struct str known = { NULL, 0 };
 	struct wording wording;
@@ -172,22 +177,28 @@ static void write_json(struct audience *audience, const struct entry *entry,
 				 (struct str){ out->p + before, out->len - before });
 }
 
+static bool lets_pass(const struct audience *audience, const struct entry *entry)
+{
+	const struct stream_hub *hub = audience->hub;
+	const struct source *source =
+		hub->sources ? source_set_by_id(hub->sources, entry->source) : NULL;
+
+	return filter_match(audience->filter, entry, source);
+}
+
 /* Append one entry if it is for this audience. False when it is not (or cannot be shown). */
 static bool write_entry(struct audience *audience, const struct entry *entry, bool first,
 			struct strbuf *out)
 {
-	struct stream_hub *hub = audience->hub;
-	const struct source *source =
-		hub->sources ? source_set_by_id(hub->sources, entry->source) : NULL;
 	size_t before = out->len;
 
-	if (!filter_match(audience->filter, entry, source))
+	if (!lets_pass(audience, entry))
 		return false;
 	if (audience->form == STREAM_CLOUDEVENTS)
 		cloud_event_head(out, entry);
 	else if (!first)
 		strbuf_put_char(out, ',');
-	write_json(audience, entry, source, out);
+	write_json(audience, entry, out);
 	if (audience->form == STREAM_CLOUDEVENTS)
 		cloud_event_tail(out);
 	if (!out->failed)
@@ -198,29 +209,29 @@ static bool write_entry(struct audience *audience, const struct entry *entry, bo
 	return false;
 }
 
-/* Events that match as one payload. */
-static struct frame *write_sse(struct audience *audience, const struct entry_batch *batch,
-			       size_t first, size_t max_events, size_t *n_done)
+/* Events that pass as one payload. */
+static struct frame *write_sse(struct audience *audience, const struct entry *entries,
+			       size_t max_events, struct kept_frame *kept, size_t *n_done)
 {
 	struct stream_hub *hub = audience->hub;
 	struct strbuf out;
 	struct redfish_event event = { .out = &out, .epoch = feed_bounds(hub->config.feed).epoch };
 	size_t i;
 
-	slot_refresh(hub->config.sources, &hub->sources, &hub->sources_version);
 	frame_begin(&out, STREAM_EVENT_MAX_BYTES);
 	sse_events_head(&event);
 	for (i = 0; i < max_events && event.n < STREAM_FRAME_EVENTS && out.len < STREAM_FRAME_BYTES;
 	     i++) {
-		const struct entry *entry = &batch->entries[first + i];
 		const struct source *source =
-			hub->sources ? source_set_by_id(hub->sources, entry->source) : NULL;
+			hub->sources ? source_set_by_id(hub->sources, entries[i].source) : NULL;
 		struct wording wording;
 
-		if (!filter_match(audience->filter, entry, source))
+		if (!filter_match(audience->filter, &entries[i], source))
 			continue;
-		wording = words_of(hub->words, entry, audience->language);
-		redfish_event_put(&event, entry, source, &wording);
+		wording = words_of(hub->words, &entries[i], audience->language);
+		redfish_event_put(&event, &entries[i], source, &wording);
+		if (kept)
+			kept_frame_mark(kept, i);
 	}
 	*n_done = i;
 	if (event.n > 0)
@@ -228,37 +239,47 @@ static struct frame *write_sse(struct audience *audience, const struct entry_bat
 	if (event.n == 0 || out.failed) {
 		if (out.failed)
 			log_warn("api", "event too large for server-sent events, left out",
-				 LOG_I("seq", batch->entries[first].seq));
+				 LOG_I("seq", entries[0].seq));
 		strbuf_fini(&out);
 		return NULL;
 	}
 	return frame_finish(&out);
 }
 
-struct frame *audience_write(struct audience *audience, const struct entry_batch *batch,
-			     size_t first, size_t max_events, bool provisional, size_t *n_done)
+/* The frame that another audience was given, when this one is to have the same. */
+static const struct kept_frame *same_for_another(struct audience *audience,
+						 const struct entry *entries, size_t max_events)
 {
-	struct stream_hub *hub = audience->hub;
+	const struct kept_frame *kept = frame_cache_find(audience->hub->frames, audience->language,
+							 audience->form, entries, max_events);
+
+	for (size_t i = 0; kept && i < kept->n_done; i++)
+		if (lets_pass(audience, &entries[i]) != kept_frame_passed(kept, i))
+			return NULL;
+	return kept;
+}
+
+/* Write a frame; NULL when nothing passed. `kept` is told what did, unless it is NULL. */
+static struct frame *write_frame(struct audience *audience, const struct entry *entries,
+				 size_t max_events, bool provisional, struct kept_frame *kept,
+				 size_t *n_done)
+{
 	bool cloud = audience->form == STREAM_CLOUDEVENTS;
 	size_t i, n_written = 0, most = cloud ? 1 : STREAM_FRAME_EVENTS;
 	struct strbuf out;
 
-	*n_done = max_events;
-	if (audience->form == STREAM_SSE && provisional)
-		return NULL;
-	if (audience->form == STREAM_SSE && audience->events)
-		return write_sse(audience, batch, first, max_events, n_done);
-	/* The same CloudEvent again, with its seq, would pass for a repeat. */
-	if (!audience->events || (cloud && provisional))
-		return NULL;
-	slot_refresh(hub->config.sources, &hub->sources, &hub->sources_version);
-	entry_cache_expect(hub->cache, hub->sources_version + words_version(hub->words));
+	if (audience->form == STREAM_SSE)
+		return write_sse(audience, entries, max_events, kept, n_done);
 	frame_begin(&out, STREAM_EVENT_MAX_BYTES);
 	if (!cloud)
 		stream_events_head(&out, provisional);
-	for (i = 0; i < max_events && n_written < most && out.len < STREAM_FRAME_BYTES; i++)
-		n_written +=
-			write_entry(audience, &batch->entries[first + i], n_written == 0, &out);
+	for (i = 0; i < max_events && n_written < most && out.len < STREAM_FRAME_BYTES; i++) {
+		if (!write_entry(audience, &entries[i], n_written == 0, &out))
+			continue;
+		n_written++;
+		if (kept)
+			kept_frame_mark(kept, i);
+	}
 	*n_done = i;
 	if (n_written == 0) {
 		strbuf_fini(&out);
@@ -267,6 +288,39 @@ struct frame *audience_write(struct audience *audience, const struct entry_batch
 	if (!cloud)
 		stream_events_tail(&out);
 	return frame_finish(&out);
+}
+
+struct frame *audience_write(struct audience *audience, const struct entry_batch *batch,
+			     size_t first, size_t max_events, bool provisional, size_t *n_done)
+{
+	struct stream_hub *hub = audience->hub;
+	const struct entry *entries = &batch->entries[first];
+	const struct kept_frame *same;
+	struct kept_frame *kept = NULL;
+	struct frame *frame;
+	uint64_t version;
+
+	*n_done = max_events;
+	/* The same CloudEvent again, with its seq, would pass for a repeat. */
+	if (!audience->events || (audience->form != STREAM_RFEVENTS && provisional))
+		return NULL;
+	slot_refresh(hub->config.sources, &hub->sources, &hub->sources_version);
+	version = hub->sources_version + words_version(hub->words);
+	entry_cache_expect(hub->cache, version);
+	frame_cache_expect(hub->frames, version + hub->generation);
+	if (hub->n_audiences > 1 && !provisional && max_events <= STREAM_SCAN_EVENTS) {
+		same = same_for_another(audience, entries, max_events);
+		if (same) {
+			*n_done = same->n_done;
+			return same->frame ? frame_ref(same->frame) : NULL;
+		}
+		kept = frame_cache_begin(hub->frames, audience->language, audience->form, entries,
+					 max_events);
+	}
+	frame = write_frame(audience, entries, max_events, provisional, kept, n_done);
+	if (kept)
+		frame_cache_keep(kept, *n_done, frame);
+	return frame;
 }
 
 /* --- fan-out -----------------------------------------------------------------------------------
@@ -452,6 +506,17 @@ static void send_positions(struct audience *audience, int64_t now_us)
 		audience->position_us = now_us;
 }
 
+/* Who logged in with an account that is gone since is sent away. */
+static void look_at_accounts(struct stream_hub *hub)
+{
+	const struct stream_hub_config *config = &hub->config;
+
+	for (struct subscriber *s = hub->subscribers; s && config->may_follow; s = s->next)
+		if (s->account && !config->may_follow(config->auth_ctx, s->account))
+			subscriber_refuse(s, CLOSE_UNAUTHORIZED, "unauthorized",
+					  "The account is disabled or gone.");
+}
+
 void stream_hub_tick(struct stream_hub *hub)
 {
 	int64_t last_seq = feed_bounds(hub->config.feed).last_seq, now_us = clock_monotonic_us();
@@ -472,4 +537,5 @@ void stream_hub_tick(struct stream_hub *hub)
 	}
 	if (!hub->config.is_second)
 		metric_set(METRIC_STREAM_LAG, NULL, (double)lag);
+	look_at_accounts(hub);
 }

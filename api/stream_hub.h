@@ -29,6 +29,10 @@ enum stream_form {
 /* Whose token it is, into `account` (ACCOUNT_NAME_MAX_BYTES + 1); false: nobody's. Any thread. */
 typedef bool stream_token_fn(void *ctx, struct str token, char *account);
 
+/* Whether an account that logged in may still follow: it may be gone or disabled since. Any thread.
+ */
+typedef bool stream_account_fn(void *ctx, const char *account);
+
 struct stream_hub_config {
 	struct feed *feed;
 	struct slot *sources;
@@ -36,7 +40,8 @@ struct stream_hub_config {
 	struct slot *catalogs;
 	const char *default_language;
 	stream_token_fn *whose_token;
-	void *token_ctx;
+	stream_account_fn *may_follow; /* asked about once a second; NULL: all may */
+	void *auth_ctx;
 	size_t max_per_account; /* clients; 0: STREAM_MAX_PER_ACCOUNT */
 	/* The subscriber has (or may have) something for its socket; `ctx` is the subscriber's. */
 	void (*wants_write)(void *ctx);

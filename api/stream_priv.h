@@ -18,6 +18,7 @@ struct entry_batch;
 struct entry_cache;
 struct filter;
 struct frame;
+struct frame_cache;
 struct words;
 
 enum subscriber_state {
@@ -87,7 +88,8 @@ struct stream_hub {
 	struct mailbox *inbox;
 	struct follower *follower;
 	struct words *words;
-	struct entry_cache *cache; /* used while there are several audiences */
+	struct entry_cache *cache;  /* used while there are several audiences */
+	struct frame_cache *frames; /* the same */
 	size_t n_audiences;
 	void *sources; /* own reference of the newest source set */
 	uint64_t sources_version;

@@ -336,7 +336,7 @@ static bool prove(struct subscriber *subscriber, const struct stream_request *re
 	struct feed_bounds bounds;
 
 	if (!request->token || !config->whose_token ||
-	    !config->whose_token(config->token_ctx, str_of(request->token), account)) {
+	    !config->whose_token(config->auth_ctx, str_of(request->token), account)) {
 		subscriber_refuse(subscriber, CLOSE_UNAUTHORIZED, "unauthorized",
 				  "The token is not valid.");
 		return false;

@@ -25,7 +25,8 @@ struct websocket_config {
 	struct slot *catalogs;
 	const char *default_language;
 	stream_token_fn *whose_token; /* a token that a browser sends in its first frame */
-	void *token_ctx;
+	stream_account_fn *may_follow; /* NULL: all may */
+	void *auth_ctx;
 	/* A plain socket (not the end of a pair) of `peer` was closed. On the websocket thread;
 	 * NULL is allowed. */
 	void (*closed)(void *ctx, struct str peer);

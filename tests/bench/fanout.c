@@ -2,13 +2,15 @@
  *
  * Usage: fanout --stream HOST:PORT [--tls] --clients N --seconds S [--authorization TEXT]
  *               [--post HOST:PORT --path PATH --rate R] [--record FILE] [--languages L[,L…]]
+ *               [--filters N]
  *
- * All clients follow /stream?after=live, in the languages by turns. Says "ready" when all stand.
- * With --post, R events a second are posted over connections of its own (TLS like the stream);
- * every tenth client looks for them in what it reads. For each probe and each of these clients: the
- * time of the frame minus that of the 200, both on the clock of this process. --record writes a
- * line for each message of the first client: microseconds since the first one, bytes of payload,
- * events. One line of JSON at the end.
+ * All clients follow /stream?after=live, in the languages by turns, and with N filters by turns
+ * that all events pass. Says "ready" when all stand. With --post, R events a second are posted over
+ * connections of its own (TLS like the stream); every tenth client looks for them in what it reads.
+ * For each probe and each of these clients: the time of the frame minus that of the 200, both on
+ * the clock of this process. --record writes a line for each message of the first client of each
+ * language: microseconds since the first one, bytes of payload, events, number of the client. One
+ * line of JSON at the end.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -65,7 +67,7 @@ static struct options {
 	double seconds, rate;
 	const char *authorization, *path, *record;
 	struct str languages[8];
-	size_t n_languages;
+	size_t n_languages, n_filters;
 } options;
 
 static struct peer *peers;
@@ -198,14 +200,14 @@ static void take_message(struct peer *peer, struct str message, int64_t now_us)
 	peer->n_bytes += message.len;
 	if (!str_starts_with(message, STR("{\"type\":\"events\"")))
 		return;
-	if (peer->number == 0) {
+	if (peer->number == 0 || (record && peer->number < options.n_languages)) {
 		n = count(message, STR("{\"seq\":"));
 		peer->n_events += n;
-	}
-	if (peer->number == 0 && record) {
 		if (first_message_us == 0)
 			first_message_us = now_us;
-		fprintf(record, "%" PRId64 " %zu %zu\n", now_us - first_message_us, message.len, n);
+		if (record)
+			fprintf(record, "%" PRId64 " %zu %zu %zu\n", now_us - first_message_us,
+				message.len, n, peer->number);
 	}
 	if (peer->seen_us)
 		look_for_probes(peer, message, now_us);
@@ -272,6 +274,13 @@ static void send_upgrade(struct peer *peer)
 		strbuf_putf(
 			&text, "&language=%.*s",
 			STR_ARG(options.languages[(size_t)(peer - peers) % options.n_languages]));
+	if (options.n_filters > 0)
+		strbuf_putf(
+			&text,
+			"&filter=not%%20(EventId%%20eq%%20'none-%zu')%%20and%%20Severity%%20in%%20"
+			"('OK','Warning','Critical')",
+			peer->number / (options.n_languages + !options.n_languages) %
+				options.n_filters);
 	strbuf_put_text(&text, " HTTP/1.1\r\nHost: localhost\r\nUpgrade: "
 			       "websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
 			       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
@@ -292,6 +301,7 @@ static void take_upgrade(struct peer *peer)
 	if (end == in.len)
 		return;
 	if (!str_starts_with(in, STR("HTTP/1.1 101"))) {
+		fprintf(stderr, "fanout: %.*s\n", STR_ARG(str_cut(in, 1000)));
 		errno = 0;
 		fail("a stream is refused");
 	}
@@ -545,6 +555,7 @@ static void parse_option(int option, const char *text)
 	case 'a': options.authorization = text; return;
 	case 'R': options.record = text; return;
 	case 'l': parse_languages(text); return;
+	case 'f': options.n_filters = strtoul(text, NULL, 10); return;
 	default: fail("see the head of fanout.c");
 	}
 }
@@ -561,6 +572,7 @@ static void parse_options(int argc, char **argv)
 					       { "rate", required_argument, NULL, 'r' },
 					       { "record", required_argument, NULL, 'R' },
 					       { "languages", required_argument, NULL, 'l' },
+					       { "filters", required_argument, NULL, 'f' },
 					       { 0 } };
 	int c;
 

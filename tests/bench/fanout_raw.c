@@ -4,8 +4,9 @@
  *
  * Takes CLIENTS WebSocket connections on 127.0.0.1 (TLS when a certificate is given) without asking
  * who they are, says "ready", and plays SCRIPT when a line comes on standard input: lines of
- * microseconds since the start and bytes of payload, as fanout --record writes them. Each message
- * goes to every client when its time has come. Prints its CPU for that as one line of JSON.
+ * microseconds since the start, bytes of payload, and which of several kinds of client it is for,
+ * as fanout --record writes them. Each message goes to every client of its kind (these by turns)
+ * when its time has come. Prints its CPU for that as one line of JSON.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -38,14 +39,14 @@ struct client {
 
 struct message {
 	int64_t at_us;
-	size_t n_bytes;
+	size_t n_bytes, kind;
 };
 
 static struct client *clients;
 static size_t n_clients;
 static SSL_CTX *tls;
 static struct message *script;
-static size_t n_messages, largest;
+static size_t n_messages, largest, n_kinds = 1;
 
 static void fail(const char *words)
 {
@@ -71,8 +72,8 @@ static void read_script(const char *path)
 
 	if (!file)
 		fail("no script");
-	while (fscanf(file, "%" SCNd64 " %zu %zu", &message.at_us, &message.n_bytes, &n_events) ==
-	       3) {
+	while (fscanf(file, "%" SCNd64 " %zu %zu %zu", &message.at_us, &message.n_bytes, &n_events,
+		      &message.kind) == 4) {
 		if (n_messages == size) {
 			size = size ? 2 * size : 1024;
 			script = xrealloc(script, size * sizeof(script[0]));
@@ -80,6 +81,8 @@ static void read_script(const char *path)
 		script[n_messages++] = message;
 		if (message.n_bytes > largest)
 			largest = message.n_bytes;
+		if (message.kind >= n_kinds)
+			n_kinds = message.kind + 1;
 	}
 	fclose(file);
 }
@@ -189,18 +192,16 @@ static void play(char *buffer)
 {
 	int64_t start_us = clock_monotonic_us();
 	double start_s = cpu_s();
-	uint64_t n_bytes = 0;
+	uint64_t n_sent = 0;
 
 	for (size_t m = 0; m < n_messages; m++) {
 		struct str frame = frame_of(buffer, script[m].n_bytes);
 
 		wait_until(start_us + script[m].at_us);
-		for (size_t i = 0; i < n_clients; i++)
+		for (size_t i = script[m].kind; i < n_clients; i += n_kinds, n_sent++)
 			client_write(&clients[i], frame.p, frame.len);
-		n_bytes += frame.len * n_clients;
 	}
-	printf("{\"cpu_s\":%.6f,\"messages\":%zu,\"bytes\":%" PRIu64 "}\n", cpu_s() - start_s,
-	       n_messages * n_clients, n_bytes);
+	printf("{\"cpu_s\":%.6f,\"messages\":%" PRIu64 "}\n", cpu_s() - start_s, n_sent);
 	fflush(stdout);
 }
 

@@ -73,6 +73,13 @@ static bool whose_token(void *ctx, struct str token, char *account)
 	return str_eq(token, STR("good"));
 }
 
+static atomic_bool ann_is_gone;
+
+static bool may_follow(void *ctx, const char *account)
+{
+	return !ann_is_gone || strcmp(account, "ann") != 0;
+}
+
 static struct house open_house_with(int64_t oldest_seq, int64_t last_seq, bool connected,
 				    const struct websocket_config *times)
 {
@@ -94,6 +101,7 @@ static struct house open_house_with(int64_t oldest_seq, int64_t last_seq, bool c
 	config.sources = house.sources;
 	config.default_language = "en";
 	config.whose_token = whose_token;
+	config.may_follow = may_follow;
 	config.closed = count_closed;
 	assert_int_equal(websocket_start(&config, &house.websocket, &err), 0);
 	return house;

@@ -362,6 +362,46 @@ static void test_include(void **state)
 	close_house(&house);
 }
 
+/* Filters that let the same pass, live and behind, and some that differ in the middle of a batch.
+ */
+static void test_audiences_beside_each_other(void **state)
+{
+	static const struct {
+		const char *filter;
+		int64_t step; /* of the seqs that pass */
+	} cases[] = {
+		{ "Severity%20eq%20'Critical'", 3 },
+		{ "not%20(Severity%20ne%20'Critical')", 3 },
+		{ "Message%20ne%20'x'", 1 },
+		{ "Severity%20in%20('OK','Critical')", 1 },
+		{ "Severity%20eq%20'Critical'%20and%20Id%20gt%206", 3 },
+	};
+	struct house house = open_house(1, 0);
+	struct client clients[ARRAY_LEN(cases)];
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char query[200];
+
+		snprintf(query, sizeof(query), "after=0&filter=%s", cases[i].filter);
+		clients[i] = connect_client(&house, query, true);
+		expect_hello(&clients[i], EPOCH_A, 1, 0);
+		expect_number(&clients[i], "caught_up", "seq", 0);
+	}
+	clients[ARRAY_LEN(cases) - 1].last_seq = 6;
+	/* One batch a turn, then several. */
+	for (int round = 0; round < 50; round++) {
+		publish(&house, 12);
+		if (round < 25)
+			usleep(5000);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		expect_events(&clients[i], 600, cases[i].step, true);
+		assert_int_equal(clients[i].last_seq, 600);
+		close_client(&clients[i]);
+	}
+	close_house(&house);
+}
+
 /* --- changes in flight --- */
 
 /* What the client is told about the change: the seq that it takes effect behind. What came before
@@ -571,6 +611,28 @@ static void test_streams_of_an_account(void **state)
 		close_client(&walkers[i]);
 	close_client(&first);
 	close_client(&second);
+	close_house(&house);
+}
+
+/* Within a second or two; others stay. */
+static void test_an_account_goes(void **state)
+{
+	struct house house = open_house(1, 0);
+	struct client client = connect_client(&house, "after=0", true);
+	struct client other = connect_walker(&house);
+
+	expect_hello(&client, EPOCH_A, 1, 0);
+	expect_number(&client, "caught_up", "seq", 0);
+	expect_hello(&other, EPOCH_A, 1, 0);
+	expect_number(&other, "caught_up", "seq", 0);
+	ann_is_gone = true;
+	expect_error(&client, "unauthorized", "gone");
+	assert_int_equal(read_to_the_end(&client), 4401);
+	ann_is_gone = false;
+	publish(&house, 1);
+	expect_events(&other, 1, 1, false);
+	close_client(&client);
+	close_client(&other);
 	close_house(&house);
 }
 
@@ -915,10 +977,12 @@ int main(void)
 		cmocka_unit_test(test_epoch_changes),
 		cmocka_unit_test(test_log_goes_back),
 		cmocka_unit_test(test_include),
+		cmocka_unit_test(test_audiences_beside_each_other),
 		cmocka_unit_test(test_changes_go_on_where_it_is),
 		cmocka_unit_test(test_a_change_before_the_log_is_reached),
 		cmocka_unit_test(test_cloud_events),
 		cmocka_unit_test(test_streams_of_an_account),
+		cmocka_unit_test(test_an_account_goes),
 		cmocka_unit_test(test_token_in_the_first_message),
 		cmocka_unit_test(test_strangers),
 		cmocka_unit_test(test_strangers_per_peer),
