@@ -469,8 +469,9 @@ def test_two_replicas(shared_service, tmp_path_factory):
 
 def test_an_older_state_keeps_its_password(service):
     password = service.password
-    service.sql("DROP TABLE audit, api_token, session, account, account_service")
-    service.sql("DELETE FROM schema_version WHERE version = (SELECT max(version) FROM schema_version)")
+    # As the migration leaves them; what came after it stays.
+    service.sql("TRUNCATE audit, api_token, session, account")
+    service.sql("UPDATE account_service SET revision = 1")
     assert service.terminate()[0] == 0
     (service.state_dir / "accounts").unlink()
     (service.state_dir / "admin-password").unlink()
