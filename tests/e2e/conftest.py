@@ -52,16 +52,22 @@ def service(new_service):
 
 
 @pytest.fixture(scope="module")
-def shared_service():
-    """One ready service for all tests of a module that only read or add."""
+def module_state_dir():
+    """One for all tests of a module."""
     path = pathlib.Path(tempfile.mkdtemp(prefix="rfeventd-e2e-", dir="/tmp"))
     path.chmod(0o711)
-    made = house.Service(path)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def shared_service(module_state_dir):
+    """One ready service for all tests of a module that only read or add."""
+    made = house.Service(module_state_dir)
     made.start()
     made.wait_ready()
     yield made
     made.close()
-    shutil.rmtree(path, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

@@ -19,12 +19,9 @@ LANGUAGES = ("en", "de", "ja", "ar")
 
 
 @pytest.fixture(scope="module")
-def door(tmp_path_factory):
+def door(module_state_dir):
     """One ready service with an allowed origin, for the tests that only add events."""
-    path = tmp_path_factory.mktemp("streams", numbered=True)
-    for folder in (path, *path.parents[:3]):
-        folder.chmod(0o711)
-    made = house.Service(path, sets=[f"api.origins=['{PAGE}']"])
+    made = house.Service(module_state_dir, sets=[f"api.origins=['{PAGE}']"])
     made.start().wait_ready()
     yield made
     made.close()

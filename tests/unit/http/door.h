@@ -107,6 +107,7 @@ struct door_stream {
 	struct door *door;
 	uint64_t at, left;
 	bool cut; /* breaks off at the end */
+	bool rests; /* goes on for ever, and has nothing to say for now */
 };
 
 static inline void door_stream_on(struct http_request *request, void *ctx)
@@ -129,18 +130,23 @@ static inline void door_stream_on(struct http_request *request, void *ctx)
 	}
 	if (stream->left > 0)
 		return;
+	if (stream->rests && !http_request_is_gone(request)) {
+		http_stream_rest(request);
+		return;
+	}
 	http_stream_end(request, !stream->cut);
 	free(stream);
 }
 
-static inline void door_stream(struct door *door, struct http_request *request, bool cut)
+static inline void door_stream(struct door *door, struct http_request *request, struct str path)
 {
 	const struct http_header header = { STR("X-Test"), STR("yes") };
 	struct door_stream *stream = xcalloc(1, sizeof(*stream));
 	bool head = http_request_method(request) == HTTP_HEAD;
 
 	stream->door = door;
-	stream->cut = cut;
+	stream->cut = str_eq(path, STR("/cut"));
+	stream->rests = str_eq(path, STR("/rest"));
 	if (!head)
 		str_to_u64(http_request_query(request), &stream->left);
 	if (http_stream_begin(request, 200, &header, 1, door_stream_on, stream) || head)
@@ -156,8 +162,9 @@ static inline void door_on_request(struct http_request *request, void *ctx)
 	if (str_eq(path, STR("/hold"))) {
 		assert_true(door->n_held < DOOR_MAX_HELD);
 		door->held[door->n_held++] = request;
-	} else if (str_eq(path, STR("/stream")) || str_eq(path, STR("/cut"))) {
-		door_stream(door, request, str_eq(path, STR("/cut")));
+	} else if (str_eq(path, STR("/stream")) || str_eq(path, STR("/cut")) ||
+		   str_eq(path, STR("/rest"))) {
+		door_stream(door, request, path);
 	} else if (str_eq(path, STR("/none"))) {
 		door_answer(request, 204, STR(""));
 	} else if (str_eq(path, STR("/certificate"))) {

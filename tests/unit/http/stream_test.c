@@ -234,8 +234,9 @@ static void test_stall(void **state)
 }
 
 /* It leaves in the middle, or resets the stream: the writer is told, nothing stays behind. */
-static void test_leave(void **state)
+static void check_leave(const char *path, int n_kib)
 {
+	char text[100];
 	struct client client;
 	struct exchange *e;
 	struct peer *peer;
@@ -243,12 +244,13 @@ static void test_leave(void **state)
 
 	door_open(&door, &limits, NULL);
 	client_open(&client, &door);
-	client_say(&client, "GET /stream?9000000 HTTP/1.1\r\nHost: h\r\n\r\n");
-	door_wait(&door.n_kib, 100);
+	snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: h\r\n\r\n", path);
+	client_say(&client, text);
+	door_wait(&door.n_kib, n_kib);
 	client_close(&client);
 	door_wait(&door.n_gone, 1);
 	peer = peer_open(&door, 65535);
-	peer_get(peer, "/stream?9000000");
+	peer_get(peer, path);
 	peer_send(peer);
 	usleep(50000);
 	nghttp2_submit_rst_stream(peer->session, NGHTTP2_FLAG_NONE, 1, NGHTTP2_CANCEL);
@@ -260,6 +262,12 @@ static void test_leave(void **state)
 	peer_close(peer);
 	door_wait(&door.idle, 1);
 	door_close(&door);
+}
+
+static void test_leave(void **state)
+{
+	check_leave("/stream?9000000", 100);
+	check_leave("/rest?100", 1);
 }
 
 int main(void)
