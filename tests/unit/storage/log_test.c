@@ -171,7 +171,9 @@ static void test_counts(void **state)
 	assert_int_equal(log_count(db, NULL, &n, &exact, &err), 0);
 	assert_int_equal(n, 30);
 	assert_int_equal(filter_parse(STR("startswith(EventId, 'e1-')"), &filter, &err), 0);
-	assert_int_equal(log_count(db, filter, &n, &exact, &err), 0);
+	do /* on a busy machine the time may be over */
+		assert_int_equal(log_count(db, filter, &n, &exact, &err), 0);
+	while (!exact);
 	assert_int_equal(n, 2);
 	filter_free(filter);
 }
