@@ -28,19 +28,6 @@ struct query {
 	size_t n;
 };
 
-static int refuse(struct query_fault *fault, const char *parameter, struct str value)
-{
-	const struct err err = fault->err;
-
-	*fault = (struct query_fault){ .status = 400,
-				       .key = "QueryParameterValueFormatError",
-				       .err = err };
-	snprintf(fault->parameter, sizeof(fault->parameter), "%s", parameter);
-	snprintf(fault->value, sizeof(fault->value), "%.*s",
-		 STR_ARG(str_cut(value, sizeof(fault->value) - 1)));
-	return -1;
-}
-
 static int parse(struct query *query, struct query_fault *fault)
 {
 	struct str filter = strbuf_str(&query->options.filter);
@@ -48,10 +35,10 @@ static int parse(struct query *query, struct query_fault *fault)
 
 	if (query->options.given & QUERY_FILTER &&
 	    member_filter_parse(filter, &query->filter, &fault->err) < 0)
-		return refuse(fault, "$filter", filter);
+		return query_fault_of_value(fault, "$filter", filter);
 	if (query->options.given & QUERY_ORDERBY &&
 	    member_order_parse(order, &query->order, &fault->err) < 0)
-		return refuse(fault, "$orderby", order);
+		return query_fault_of_value(fault, "$orderby", order);
 	return 0;
 }
 

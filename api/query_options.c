@@ -185,3 +185,12 @@ void query_options_fini(struct query_options *options)
 	strbuf_fini(&options->filter);
 	strbuf_fini(&options->orderby);
 }
+
+int query_fault_of_value(struct query_fault *fault, const char *parameter, struct str value)
+{
+	const struct err err = fault->err;
+
+	refuse(fault, 400, "QueryParameterValueFormatError", str_of(parameter), value);
+	fault->err = err;
+	return -EINVAL;
+}

@@ -52,6 +52,8 @@ struct query_fault {
 int query_options_parse(struct str query, unsigned taken, struct query_options *options,
 			struct query_fault *fault);
 void query_options_fini(struct query_options *options);
+/* -EINVAL: the value of `parameter` makes no sense; why is in fault->err, and stays. */
+int query_fault_of_value(struct query_fault *fault, const char *parameter, struct str value);
 /* The next parameter of *query, cut off it: raw name and value. False at the end. */
 bool query_next(struct str *query, struct str *name_out, struct str *value_out);
 

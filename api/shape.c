@@ -178,19 +178,6 @@ static json_t *take_only(const struct shape *shape, json_t *body)
 /* --- $filter, $orderby ---------------------------------------------------------------------------
  */
 
-static int refuse_value(struct query_fault *fault, const char *parameter, struct str value)
-{
-	const struct err err = fault->err;
-
-	*fault = (struct query_fault){ .status = 400,
-				       .key = "QueryParameterValueFormatError",
-				       .err = err };
-	snprintf(fault->parameter, sizeof(fault->parameter), "%s", parameter);
-	snprintf(fault->value, sizeof(fault->value), "%.*s",
-		 STR_ARG(str_cut(value, sizeof(fault->value) - 1)));
-	return -EINVAL;
-}
-
 /* A member as its link, and as what is behind it. */
 struct known {
 	json_t *link, *body;
@@ -244,10 +231,10 @@ static int filter_members(const struct shape *shape, unsigned todo, json_t *body
 	struct member_order order = { .n = 0 };
 
 	if (todo & QUERY_FILTER && member_filter_parse(filter_text, &filter, &fault->err) < 0)
-		return refuse_value(fault, "$filter", filter_text);
+		return query_fault_of_value(fault, "$filter", filter_text);
 	if (todo & QUERY_ORDERBY && member_order_parse(order_text, &order, &fault->err) < 0) {
 		member_filter_free(filter);
-		return refuse_value(fault, "$orderby", order_text);
+		return query_fault_of_value(fault, "$orderby", order_text);
 	}
 	choose(shape, body, filter, &order);
 	member_filter_free(filter);
