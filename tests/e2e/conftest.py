@@ -1,4 +1,5 @@
 """The real daemon with a real PostgreSQL, and what the tests need to talk to it."""
+import contextlib
 import os
 import pathlib
 import shutil
@@ -15,8 +16,8 @@ for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_
     os.environ.pop(name, None)
 
 
-@pytest.fixture
-def state_dir():
+@contextlib.contextmanager
+def new_state_dir():
     """A fresh state directory that PostgreSQL's user can reach."""
     path = pathlib.Path(tempfile.mkdtemp(prefix="rfeventd-e2e-", dir="/tmp"))
     path.chmod(0o711)
@@ -25,6 +26,12 @@ def state_dir():
         print(f"state kept: {path}")
     else:
         shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def state_dir():
+    with new_state_dir() as path:
+        yield path
 
 
 @pytest.fixture
@@ -53,21 +60,20 @@ def service(new_service):
 
 @pytest.fixture(scope="module")
 def module_state_dir():
-    """One for all tests of a module."""
-    path = pathlib.Path(tempfile.mkdtemp(prefix="rfeventd-e2e-", dir="/tmp"))
-    path.chmod(0o711)
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
+    """For a service of the module's own making."""
+    with new_state_dir() as path:
+        yield path
 
 
 @pytest.fixture(scope="module")
-def shared_service(module_state_dir):
+def shared_service():
     """One ready service for all tests of a module that only read or add."""
-    made = house.Service(module_state_dir)
-    made.start()
-    made.wait_ready()
-    yield made
-    made.close()
+    with new_state_dir() as path:
+        made = house.Service(path)
+        made.start()
+        made.wait_ready()
+        yield made
+        made.close()
 
 
 @pytest.fixture(scope="module")

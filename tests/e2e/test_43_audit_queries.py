@@ -26,16 +26,13 @@ NDJSON = {"Accept": "application/x-ndjson"}
 
 
 @pytest.fixture(scope="module")
-def log(tmp_path_factory):
+def log(module_state_dir):
     """A service whose log holds ROWS events over ten log days."""
-    path = tmp_path_factory.mktemp("audit")
-    for folder in (path, path.parent, path.parent.parent):
-        folder.chmod(0o711)
-    service = house.Service(path)
+    service = house.Service(module_state_dir)
     try:
         service.start().wait_ready()
         service.terminate()
-        with audit_log.server(path) as connection:
+        with audit_log.server(module_state_dir) as connection:
             audit_log.fill(connection, ROWS)
         service.start().wait_ready()
         yield service
