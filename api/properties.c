@@ -158,4 +158,8 @@ void properties_put_notes(const struct properties *properties, struct http_reque
 		strbuf_put_char(out, ':');
 		reply_put_faults(request, &properties->faults[i], 1, out);
 	}
+	if (properties->n_faults == 0)
+		return;
+	strbuf_put_text(out, ",\"@Message.ExtendedInfo\":");
+	reply_put_faults(request, properties->faults, properties->n_faults, out);
 }

@@ -42,7 +42,7 @@ void properties_refuse_others(struct properties *properties, const char *const *
 bool properties_are_good(const struct properties *properties, struct http_request *request);
 /* PATCH. False when nothing is left to do: answered 400. */
 bool properties_are_of_use(const struct properties *properties, struct http_request *request);
-/* `,"Name@Message.ExtendedInfo":[…]` for each that was refused. */
+/* `,"Name@Message.ExtendedInfo":[…]` for each that was refused, and all of them as the object's. */
 void properties_put_notes(const struct properties *properties, struct http_request *request,
 			  struct strbuf *out);
 

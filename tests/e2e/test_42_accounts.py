@@ -273,6 +273,8 @@ def test_accounts_are_changed_by_rules(shared_service):
     assert mixed.status_code == 200 and mixed.json()["RoleId"] == "ReadOnly"
     assert "PropertyUnknown" in mixed.json()["Bogus@Message.ExtendedInfo"][0]["MessageId"]
     assert "NotWritable" in mixed.json()["UserName@Message.ExtendedInfo"][0]["MessageId"]
+    said = {tuple(info["RelatedProperties"]) for info in mixed.json()["@Message.ExtendedInfo"]}
+    assert {("/Bogus",), ("/UserName",)} <= said
     assert shared_service.ask("PATCH", path, json={"Enabled": False},
                               headers={"If-Match": old}).status_code == 412
     assert shared_service.ask("DELETE", path, headers={"If-Match": old}).status_code == 412
