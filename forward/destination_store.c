@@ -66,18 +66,15 @@ static int insert(struct db *db, struct uuid id, struct str config, struct str h
 	char name[UUID_TEXT_BYTES], cursor[DESTINATION_CURSOR_BYTES], most[24];
 	const struct db_param params[] = { db_uuid(id, name), DB_STR(config), DB_STR(headers),
 					   db_i64(FORWARD_MAX_DESTINATIONS, most) };
-	struct db_result *result;
-	int r = db_query(db,
-			 "INSERT INTO subscription (id, config, headers)"
-			 " SELECT $1::uuid, $2, $3 WHERE"
-			 " (SELECT count(*) FROM subscription) < $4::bigint RETURNING 1",
-			 params, ARRAY_LEN(params), &result, err);
+	int64_t inserted = 0;
+	int r = db_query_int(db,
+			     "INSERT INTO subscription (id, config, headers)"
+			     " SELECT $1::uuid, $2, $3 WHERE"
+			     " (SELECT count(*) FROM subscription) < $4::bigint RETURNING 1",
+			     params, ARRAY_LEN(params), 0, &inserted, err);
 
-	if (r < 0)
-		return r;
-	if (db_rows(result) == 0)
+	if (r == 0 && inserted == 0)
 		r = err_set(err, -EDQUOT, "there are %d subscriptions", FORWARD_MAX_DESTINATIONS);
-	db_result_free(result);
 	return r < 0 ? r : cursor_make(db, destination_cursor(id, cursor), err);
 }
 

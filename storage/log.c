@@ -398,18 +398,12 @@ static int count_gaps(struct db *db, int64_t oldest_seq, int64_t *out, struct er
 {
 	char oldest[24];
 	const struct db_param params[] = { db_i64(oldest_seq, oldest) };
-	struct db_result *result;
-	int r = db_query(
+
+	return db_query_int(
 		db,
 		"SELECT COALESCE(sum(to_seq - greatest(from_seq, $1::bigint) + 1), 0)::bigint"
 		" FROM log_gap WHERE to_seq >= $1::bigint",
-		params, 1, &result, err);
-
-	if (r < 0)
-		return r;
-	*out = db_int(result, 0, 0);
-	db_result_free(result);
-	return 0;
+		params, 1, 0, out, err);
 }
 
 static int count_all(struct db *db, int64_t *out, struct err *err)

@@ -32,20 +32,6 @@ static void put_facts(const struct source *source, struct facts *held, struct db
 	params[STATE] = db_i64(source->state, held->state);
 }
 
-/* The number in the first row and column; -1 when there is no row. */
-static int ask(struct db *db, const char *sql, const struct db_param *params, size_t n_params,
-	       int64_t *out, struct err *err)
-{
-	struct db_result *result;
-	int r = db_query(db, sql, params, n_params, &result, err);
-
-	if (r < 0)
-		return r;
-	*out = db_rows(result) > 0 ? db_int(result, 0, 0) : -1;
-	db_result_free(result);
-	return 0;
-}
-
 /* Begin, and refuse a name that another source has. */
 static int begin(struct db *db, const struct source *source, struct err *err)
 {
@@ -58,8 +44,10 @@ static int begin(struct db *db, const struct source *source, struct err *err)
 		return r;
 	r = db_exec(db, LOCK, err);
 	if (r == 0 && source->state != SOURCE_REMOVED)
-		r = ask(db, "SELECT count(*) FROM source WHERE name = $1 AND id <> $2 AND state <> 2",
-			params, ARRAY_LEN(params), &n, err);
+		r = db_query_int(db,
+				 "SELECT count(*) FROM source WHERE name = $1 AND id <> $2"
+				 " AND state <> 2",
+				 params, ARRAY_LEN(params), -1, &n, err);
 	if (r == 0 && n > 0)
 		r = err_set(err, -EEXIST, "Another source has this name.");
 	return r;
@@ -76,7 +64,8 @@ static int finish(struct db *db, int r, struct err *err)
 static int check_room(struct db *db, size_t max, struct err *err)
 {
 	int64_t n = 0;
-	int r = ask(db, "SELECT count(*) FROM source WHERE state <> 2", NULL, 0, &n, err);
+	int r = db_query_int(db, "SELECT count(*) FROM source WHERE state <> 2", NULL, 0, -1, &n,
+			     err);
 
 	if (r == 0 && (uint64_t)n >= max)
 		r = err_set(err, -E2BIG,
@@ -109,7 +98,7 @@ int source_store_add(struct db *db, const struct source *source, size_t max, str
 static int not_changed(struct db *db, const struct db_param *id, struct err *err)
 {
 	int64_t state;
-	int r = ask(db, "SELECT state FROM source WHERE id = $1", id, 1, &state, err);
+	int r = db_query_int(db, "SELECT state FROM source WHERE id = $1", id, 1, -1, &state, err);
 
 	if (r < 0)
 		return r;
@@ -132,13 +121,14 @@ int source_store_change(struct db *db, const struct source *before, const struct
 	put_facts(after, &held[1], params + N_FACTS - 1);
 	put_facts(before, &held[0], params);
 	if (r == 0)
-		r = ask(db,
+		r = db_query_int(
+			db,
 			"UPDATE source SET (name, address, token, certificate, site, rack, owner,"
 			" details, state, changed) = ($11, $12, $13, $14, $15, $16, $17, $18, $19,"
 			" clock_timestamp()) WHERE id = $1 AND (name, address, token, certificate, site,"
 			" rack, owner, details, state) IS NOT DISTINCT FROM ($2, $3, $4, $5, $6, $7, $8,"
 			" $9, $10::smallint) RETURNING 1",
-			params, ARRAY_LEN(params), &changed, err);
+			params, ARRAY_LEN(params), -1, &changed, err);
 	if (r == 0 && changed < 0)
 		r = not_changed(db, &params[ID], err);
 	return finish(db, r, err);
