@@ -109,6 +109,60 @@ bool filter_bounds(const struct filter *filter, enum filter_name name)
 	return filter && filter->root && bounds(filter->root, name);
 }
 
+static void narrow(const struct filter_node *node, enum filter_name name, int64_t *low, int64_t *high)
+{
+	int64_t value;
+
+	if (node->op == FILTER_AND) {
+		narrow(node->a, name, low, high);
+		narrow(node->b, name, low, high);
+		return;
+	}
+	if (node->op < FILTER_EQ || node->name != name || node->values[0].kind == FILTER_IS_NULL)
+		return;
+	value = node->values[0].number;
+	if ((node->op == FILTER_EQ || node->op == FILTER_GT || node->op == FILTER_GE) && value > *low)
+		*low = value;
+	if ((node->op == FILTER_EQ || node->op == FILTER_LT || node->op == FILTER_LE) && value < *high)
+		*high = value;
+}
+
+void filter_range(const struct filter *filter, enum filter_name name, int64_t *low, int64_t *high)
+{
+	*low = INT64_MIN;
+	*high = INT64_MAX;
+	if (filter && filter->root)
+		narrow(filter->root, name, low, high);
+}
+
+static struct str part(const struct filter_node *node, enum filter_name name)
+{
+	struct str a, b;
+
+	if (node->op == FILTER_AND) {
+		a = part(node->a, name);
+		b = part(node->b, name);
+		return a.len >= b.len ? a : b;
+	}
+	switch (node->op) {
+	case FILTER_EQ:
+	case FILTER_CONTAINS:
+	case FILTER_STARTSWITH:
+	case FILTER_ENDSWITH:
+		if (node->name == name && node->values[0].kind == FILTER_IS_TEXT &&
+		    node->values[0].text.len > 0)
+			return node->values[0].text;
+		break;
+	default: break;
+	}
+	return (struct str){ 0 };
+}
+
+struct str filter_part(const struct filter *filter, enum filter_name name)
+{
+	return filter && filter->root ? part(filter->root, name) : (struct str){ 0 };
+}
+
 void filter_free(struct filter *filter)
 {
 	if (!filter)

@@ -86,6 +86,12 @@ void filter_free(struct filter *filter); /* NULL is allowed */
 /* Whether `name` bounds what passes: a comparison by order, equality or beginning that stands alone or
  * under `and`. NULL: false. */
 bool filter_bounds(const struct filter *filter, enum filter_name name);
+/* What lies outside of *low <= `name` <= *high does not pass; of a number or a time, by comparisons that
+ * stand alone or under `and`. INT64_MIN and INT64_MAX: no bound. */
+void filter_range(const struct filter *filter, enum filter_name name, int64_t *low, int64_t *high);
+/* The longest text that `name` has to contain, by a comparison of its beginning, end, part or all that
+ * stands alone or under `and`; borrowed from the filter. p NULL: there is none. */
+struct str filter_part(const struct filter *filter, enum filter_name name);
 /* NULL filter passes. A fact that is absent is null: only `ne` and `eq null` pass. */
 bool filter_match(const struct filter *filter, const struct entry *entry, const struct source *source);
 

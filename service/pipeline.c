@@ -39,6 +39,7 @@
 #include "storage/loader.h"
 #include "storage/private_pg.h"
 #include "storage/query_pool.h"
+#include "storage/search_blocks.h"
 #include "storage/upkeep.h"
 #include "stream/feed.h"
 #include "subscribe/registry_fetcher.h"
@@ -76,6 +77,7 @@ struct pipeline {
 	struct feed *feed;
 	struct loader *loader;
 	struct upkeep *upkeep;
+	struct search *search;
 	struct journal_thread *journal_thread;
 	struct receiver *receiver;
 	struct query_pool *pool, *writes;
@@ -411,10 +413,12 @@ static int start_log(struct pipeline *pipeline, const struct config *config, str
 	return r;
 }
 
-static int start_upkeep(struct pipeline *pipeline, const struct config *config, struct err *err)
+/* What is done behind the log's end. */
+static int start_chores(struct pipeline *pipeline, const struct config *config, struct err *err)
 {
+	const char *url = config->storage_direct_url ? config->storage_direct_url : pipeline->url;
 	const struct upkeep_config upkeep = {
-		.url = config->storage_direct_url ? config->storage_direct_url : pipeline->url,
+		.url = url,
 		.node = pipeline->node,
 		.journal = pipeline->journal,
 		.keep_events_us = config->storage_keep_events_us,
@@ -422,7 +426,9 @@ static int start_upkeep(struct pipeline *pipeline, const struct config *config, 
 		.repeat_window_us = config->receiver_repeat_window_us,
 	};
 
-	return upkeep_start(&upkeep, &pipeline->upkeep, err);
+	int r = upkeep_start(&upkeep, &pipeline->upkeep, err);
+
+	return r < 0 ? r : search_start(url, &pipeline->search, err);
 }
 
 static int start_intake(struct pipeline *pipeline, const struct config *config, struct err *err)
@@ -625,7 +631,7 @@ int pipeline_start(const struct config *config, struct loop *loop, struct pipeli
 	if (r == 0)
 		r = start_log(pipeline, config, err);
 	if (r == 0)
-		r = start_upkeep(pipeline, config, err);
+		r = start_chores(pipeline, config, err);
 	if (r == 0)
 		r = start_intake(pipeline, config, err);
 	if (r == 0)
@@ -692,6 +698,7 @@ void pipeline_stop(struct pipeline *pipeline)
 		receiver_stop(pipeline->receiver, STOP_RECEIVER_MS);
 	}
 	forwarder_halt(pipeline->forwarder);
+	search_stop(pipeline->search);
 	upkeep_stop(pipeline->upkeep);
 	condition_watch_stop(pipeline->condition_watch);
 	conditions_stop(pipeline->conditions);

@@ -371,8 +371,51 @@ static const char version_9[] =
 	"  PRIMARY KEY (source_id, stream)"
 	") WITH (fillfactor = 50);";
 
+/* Version 10.
+ *
+ * search_block: the texts of SEARCH_BLOCK_SEQS seqs of a day, folded as filters compare them, each once,
+ * in one value: a search reads a few bytes for each text, in their order, where the dictionary would be
+ * asked for every event. members: for each seq from first_seq on, the place of its text among them
+ * (from 1 on); 0: too long, look at it where it is; NULL: it has none. The times are those of receipt.
+ * log_day.searchable_seq: up to it the day's blocks are there. Made in the background, from what is
+ * logged (storage/search_blocks.h): a log from before this version gets them then.
+ */
+static const char version_10[] =
+	"CREATE TABLE search_block ("
+	"  log_day date NOT NULL, first_seq bigint NOT NULL, last_seq bigint NOT NULL,"
+	"  first_received timestamptz NOT NULL, last_received timestamptz NOT NULL,"
+	"  has_long boolean NOT NULL,"
+	"  texts text COLLATE \"C\" NOT NULL, members smallint[] NOT NULL,"
+	"  PRIMARY KEY (log_day, last_seq)"
+	") PARTITION BY RANGE (log_day);"
+	/* What is looked through again and again is not worth unpacking each time. */
+	"ALTER TABLE search_block ALTER COLUMN texts SET STORAGE EXTERNAL;"
+	"ALTER TABLE log_day ADD COLUMN searchable_seq bigint NOT NULL DEFAULT 0;"
+
+	"CREATE OR REPLACE FUNCTION rfeventd_attach(in_day date) RETURNS void LANGUAGE plpgsql AS $$"
+	" DECLARE parent text; part text;"
+	" BEGIN"
+	"  PERFORM pg_advisory_xact_lock(8243124961888103013);"
+	"  FOREACH parent IN ARRAY ARRAY['event', 'message_text', 'search_block'] LOOP"
+	"    part := parent || to_char(in_day, '_YYYYMMDD');"
+	"    IF to_regclass(part) IS NULL THEN"
+	"      EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', part, parent);"
+	"    END IF;"
+	"    IF NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass(part)) THEN"
+	"      EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',"
+	"                     parent, part, in_day, in_day + 1);"
+	"    END IF;"
+	"  END LOOP;"
+	"  UPDATE counter SET attached_until = in_day WHERE id = 1"
+	"    AND (attached_until = in_day - 1 OR (attached_until IS NULL AND log_day = in_day));"
+	" END $$;"
+	/* Days that are there already. */
+	"SELECT rfeventd_attach(to_date(right(c.relname, 8), 'YYYYMMDD'))"
+	" FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
+	" WHERE i.inhparent = 'event'::regclass AND NOT i.inhdetachpending;";
+
 const char *const migrations[] = {
 	version_1, version_2, version_3, version_4, version_5, version_6,
-	version_7, version_8, version_9,
+	version_7, version_8, version_9, version_10,
 };
 const size_t n_migrations = ARRAY_LEN(migrations);

@@ -64,7 +64,7 @@ static const char old_partitions_sql[] =
 	" COALESCE(i.inhdetachpending, false)"
 	" FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid"
 	" WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'"
-	" AND c.relname ~ '^(event|message_text)_2[0-9]{7}$'"
+	" AND c.relname ~ '^(event|message_text|search_block)_2[0-9]{7}$'"
 	" AND to_date(right(c.relname, 8), 'YYYYMMDD') < " FIRST_KEPT
 	/* Of a parent's partitions only one can be half detached: it goes first. */
 	" ORDER BY COALESCE(i.inhdetachpending, false) DESC, right(c.relname, 8)";
@@ -235,6 +235,8 @@ static int care_for_day(struct db *db, struct str date, struct str day, struct e
 
 	if (r == 0)
 		r = care_for_table(db, "message_text", day, err);
+	if (r == 0)
+		r = care_for_table(db, "search_block", day, err);
 	if (r == 0)
 		r = db_query(db, "UPDATE log_day SET cared = now() WHERE day = $1::date", params, 1,
 			     NULL, err);

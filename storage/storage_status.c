@@ -37,7 +37,7 @@ static int read_days(struct db *db, struct storage_status *status, struct err *e
 	r = db_query(db,
 		     "SELECT l.day, l.first_seq,"
 		     " COALESCE(lead(l.first_seq) OVER (ORDER BY l.day), c.seq + 1) - l.first_seq,"
-		     SIZE_OF("event") "," SIZE_OF("message_text") ","
+		     SIZE_OF("event") "," SIZE_OF("message_text") " +" SIZE_OF("search_block") ","
 		     " (l.day < c.log_day)::int, (l.cared IS NOT NULL)::int"
 		     " FROM log_day l, counter c ORDER BY l.day",
 		     NULL, 0, &result, err);

@@ -24,6 +24,19 @@ TOP = 100
 NAMES = ("source", "origin", "critical_hour", "message_week", "text_today")
 
 
+def wait_searchable(service):
+    """The log's texts are packed in the background, which a log that lived has behind it."""
+    with tools.connection(service) as made, made.cursor() as cursor:
+        end = time.monotonic() + 1800
+        while time.monotonic() < end:
+            cursor.execute("SELECT bool_and(d.searchable_seq >= COALESCE(n.first_seq - 1, c.seq - 4096))"
+                           " FROM counter c, log_day d LEFT JOIN log_day n ON n.day = d.day + 1")
+            if cursor.fetchone()[0]:
+                return
+            time.sleep(1)
+        raise RuntimeError("the texts of the log do not become searchable")
+
+
 @contextlib.contextmanager
 def filled(path):
     """A service on a log that is filled already, or is filled now."""
@@ -35,6 +48,7 @@ def filled(path):
             with audit_log.server(path) as connection:
                 audit_log.fill(connection, ROWS)
         service.start().wait_ready(600)
+        wait_searchable(service)
         yield service
     finally:
         service.close()

@@ -354,6 +354,43 @@ static void the_tree_is_open(void **state)
 	filter_free(NULL);
 }
 
+/* What a reader of many may take for granted of all that passes. */
+static void what_passing_takes(void **state)
+{
+	static const struct {
+		const char *filter, *part; /* NULL: none */
+		int64_t low, high;	   /* of Id */
+	} cases[] = {
+		{ "contains(Message,'psu')", "psu", INT64_MIN, INT64_MAX },
+		{ "startswith(Message,'a') and endswith(Message,'long')", "long", INT64_MIN, INT64_MAX },
+		{ "Message eq 'all of it' and Id ge 3", "all of it", 3, INT64_MAX },
+		{ "Id gt 3 and (Id lt 9 and contains(Message,'x'))", "x", 3, 9 },
+		{ "Id eq 7", NULL, 7, 7 },
+		{ "Id ge 3 and Id ge 5 and Id le 8 and Id le 11", NULL, 5, 8 },
+		/* Not what each that passes has. */
+		{ "contains(Message,'a') or Id gt 3", NULL, INT64_MIN, INT64_MAX },
+		{ "not contains(Message,'a') and not (Id gt 3)", NULL, INT64_MIN, INT64_MAX },
+		{ "Message ne 'a' and Id ne 3", NULL, INT64_MIN, INT64_MAX },
+		{ "Message in ('a','b') and Id in (3,4)", NULL, INT64_MIN, INT64_MAX },
+		{ "Message eq null and Id eq null", NULL, INT64_MIN, INT64_MAX },
+		{ "contains(Message,'') and contains(EventId,'e')", NULL, INT64_MIN, INT64_MAX },
+		{ "", NULL, INT64_MIN, INT64_MAX },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct filter *filter = parsed(cases[i].filter);
+		struct str part = filter_part(filter, FILTER_MESSAGE);
+		int64_t low, high;
+
+		filter_range(filter, FILTER_ID, &low, &high);
+		if (!str_eq(part, str_of(cases[i].part)) || low != cases[i].low || high != cases[i].high)
+			fail_msg("%s: '%.*s', %lld to %lld", cases[i].filter, STR_ARG(part),
+				 (long long)low, (long long)high);
+		filter_free(filter);
+	}
+	assert_int_equal(filter_part(NULL, FILTER_MESSAGE).len, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -364,6 +401,7 @@ int main(void)
 		cmocka_unit_test(random_sentences),
 		cmocka_unit_test(caps_hold),
 		cmocka_unit_test(the_tree_is_open),
+		cmocka_unit_test(what_passing_takes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
