@@ -37,14 +37,16 @@ static int insert(struct load *load, const struct set_aside *row, struct err *er
 		DB_STR(str_of(row->reason)),
 		DB_STR(clean(row->detail)),
 		DB_BYTES(row->raw),
+		DB_STR(load_is_backfill(row->item) ? STR("t") : STR("f")),
 	};
 
 	return db_query(
 		load->db,
-		"INSERT INTO quarantine (id, idx, source_id, received, peer, reason, detail, raw)"
+		"INSERT INTO quarantine (id, idx, source_id, received, peer, reason, detail, raw,"
+		" backfilled)"
 		" VALUES ($1::uuid, $2::int, $3::uuid,"
 		" COALESCE(timestamptz 'epoch' + $4::bigint * interval '1 microsecond', now()),"
-		" $5, $6, $7, $8) ON CONFLICT DO NOTHING",
+		" $5, $6, $7, $8, $9::boolean) ON CONFLICT DO NOTHING",
 		params, ARRAY_LEN(params), NULL, err);
 }
 
@@ -161,8 +163,8 @@ int load_leave_quarantine(struct load *load, const struct load_batch *batch, str
 	const struct db_param params[] = { db_uuid(batch->segment, segment) };
 	int r;
 
-	if (batch->n_logged == 0 && delivery->kind != DELIVERY_METRIC_REPORT &&
-	    delivery->n_quarantined == 0)
+	if (batch->n_logged == 0 && batch->items[0].n_known == 0 &&
+	    delivery->kind != DELIVERY_METRIC_REPORT && delivery->n_quarantined == 0)
 		return err_set(err, -EINVAL, "nothing of it was taken");
 	r = batch->retry->idx < 0 ? 0 : hand_raw_on(load, batch->retry, err);
 	if (r == 0)

@@ -414,8 +414,15 @@ static const char version_10[] =
 	" FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
 	" WHERE i.inhparent = 'event'::regclass AND NOT i.inhdetachpending;";
 
+/* Version 11.
+ *
+ * backfilled: of a source's own log, which it still is when it is tried again.
+ */
+static const char version_11[] =
+	"ALTER TABLE quarantine ADD COLUMN backfilled boolean NOT NULL DEFAULT false";
+
 const char *const migrations[] = {
 	version_1, version_2, version_3, version_4, version_5, version_6,
-	version_7, version_8, version_9, version_10,
+	version_7, version_8, version_9, version_10, version_11,
 };
 const size_t n_migrations = ARRAY_LEN(migrations);

@@ -19,9 +19,11 @@
 #define RAW_MAX      (80u << 20) /* of a delivery, in a record's wrapping */
 #define WRAP_BEFORE  "{\"@odata.type\":\"#Event.v1_9_0.Event\",\"Name\":\"quarantine\",\"Events\":["
 #define WRAP_BEHIND  "]}"
+#define LOG_BEFORE   "["
+#define LOG_BEHIND   "]"
 #define COLUMNS                                                                                    \
 	"q.id, q.idx, q.source_id, q.received, q.retried, q.peer, q.reason, q.detail,"             \
-	" COALESCE(octet_length(q.raw), 0)"
+	" COALESCE(octet_length(q.raw), 0), q.backfilled"
 
 char *quarantine_id_format(struct quarantine_id id, char out[QUARANTINE_ID_BYTES])
 {
@@ -68,6 +70,7 @@ static struct quarantined row_at(const struct db_result *result, size_t row)
 		.reason = db_str(result, row, 6),
 		.detail = db_str(result, row, 7),
 		.n_bytes = db_int(result, row, 8),
+		.is_backfilled = str_eq(db_str(result, row, 9), STR("t")),
 	};
 }
 
@@ -122,8 +125,8 @@ static int visit_row(struct db *db, struct quarantine_id id, visit_fn *fn, void 
 	strbuf_init(&raw, RAW_MAX);
 	if (db_rows(result) == 0)
 		r = err_set(err, -ENOENT, "quarantine: there is no such row");
-	else if (!db_is_null(result, 0, 9))
-		db_bytes(result, 0, 9, &raw);
+	else if (!db_is_null(result, 0, 10))
+		db_bytes(result, 0, 10, &raw);
 	if (raw.failed)
 		r = err_set(err, -EIO, "quarantine: the delivery is too large");
 	if (r == 0) {
@@ -179,17 +182,22 @@ static struct str record_text(const struct quarantined *row)
 /* The delivery as it came, decoded and resolved as of today; NULL when it is too large. */
 static struct delivery *make_delivery(const struct quarantined *row, prepare_fn *prepare, void *ctx)
 {
+	uint32_t flags = row->is_backfilled ? DELIVERY_BACKFILLED : 0;
 	struct delivery *delivery;
 	struct strbuf body;
 
 	strbuf_init(&body, RAW_MAX);
-	strbuf_put_text(&body, is_record(row) ? WRAP_BEFORE : "");
-	strbuf_put(&body, is_record(row) ? record_text(row) : row->raw);
-	strbuf_put_text(&body, is_record(row) ? WRAP_BEHIND : "");
+	if (is_record(row)) {
+		strbuf_put_text(&body, row->is_backfilled ? LOG_BEFORE : WRAP_BEFORE);
+		strbuf_put(&body, record_text(row));
+		strbuf_put_text(&body, row->is_backfilled ? LOG_BEHIND : WRAP_BEHIND);
+	} else {
+		strbuf_put(&body, row->raw);
+	}
 	/* Under an id of its own: what crashed the decoder before is not refused for it. */
 	delivery = body.failed ? NULL :
 				 delivery_new(uuid_v7(clock_time_us()), row->source, row->received_us,
-					      0, row->peer, STR(""), STR(NODE), strbuf_str(&body));
+					      flags, row->peer, STR(""), STR(NODE), strbuf_str(&body));
 	strbuf_fini(&body);
 	if (!delivery)
 		return NULL;
@@ -273,6 +281,21 @@ static int load_again(struct load *load, struct load_item *item, const struct lo
 	return r;
 }
 
+/* Whether it is a repeat was decided when it came: no body is asked for. What of a source's log came in
+ * by push meanwhile is looked up: as of now, and the transaction adds what came since. */
+static int begin_load(struct load *load, struct repeats *repeats, struct db *db, bool is_backfilled,
+		      struct err *err)
+{
+	int64_t last_seq = INT64_MAX;
+	int r = 0;
+
+	if (is_backfilled)
+		r = db_query_int(db, "SELECT seq FROM counter", NULL, 0, 0, &last_seq, err);
+	load_init(load, NODE, repeats, NULL);
+	load_reset(load, db, last_seq);
+	return r;
+}
+
 static int log_it(struct db *db, const struct quarantined *row, struct delivery *delivery,
 		  int64_t *n_logged, struct err *err)
 {
@@ -282,13 +305,12 @@ static int log_it(struct db *db, const struct quarantined *row, struct delivery 
 	struct load load;
 	int r;
 
-	load_init(&load, NODE, repeats, NULL);
-	/* No body is asked for: whether it is a repeat was decided when it came. */
-	load_reset(&load, db, INT64_MAX);
+	r = begin_load(&load, repeats, db, row->is_backfilled, err);
 	load_item_init(&item, delivery_ref(delivery), row->source);
 	item.hash = (struct uuid){ { 0 } };
 	item.end = 1;
-	r = load_again(&load, &item, &retry, n_logged, err);
+	if (r == 0)
+		r = load_again(&load, &item, &retry, n_logged, err);
 	if (r == 0)
 		metric_add(METRIC_EVENTS_LOGGED, NULL, (uint64_t)*n_logged);
 	load_item_fini(&item);

@@ -33,6 +33,7 @@ struct quarantined {
 	int64_t received_us, retried_us; /* retried_us 0: never */
 	struct str peer, reason, detail;
 	int64_t n_bytes;
+	bool is_backfilled; /* of a source's own log (DELIVERY_BACKFILLED) */
 	struct str raw; /* quarantine_read() alone; the whole delivery, or the record's text */
 };
 /* The row's texts live as long as the call. */
@@ -46,9 +47,10 @@ int quarantine_read(struct db *db, struct quarantine_id id, quarantined_fn *fn, 
 		   struct err *err);
 
 /* Decode, resolve and log it again. 0: it is logged, and left quarantine in the same transaction;
- * *n_logged events of it (none for a metric report). -EINVAL: it stays, now with the reason that
- * `err` tells. -ENOENT when there is none; -EAGAIN, -ENOTCONN, -EIO as db.h has them, and nothing
- * happened, but for -ENOTCONN, after which looking tells. */
+ * *n_logged events of it (none for a metric report, or of a source's log when all are there already).
+ * -EINVAL: it stays, now with the reason that `err` tells. -ENOENT when there is none; -EAGAIN,
+ * -ENOTCONN, -EIO as db.h has them, and nothing happened, but for -ENOTCONN, after which looking
+ * tells. */
 int quarantine_retry(struct db *db, struct quarantine_id id, prepare_fn *prepare, void *ctx,
 		     int64_t *n_logged, struct err *err);
 

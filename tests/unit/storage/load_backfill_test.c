@@ -2,6 +2,8 @@
  * two events that look the same stay two. */
 #include "tests/unit/storage/log_fixture.h"
 
+#include "storage/quarantine.h"
+
 #define HOUR "2026-11-20T09:"
 
 /* One event: a second of the hour, an argument, an EventId or NULL. */
@@ -355,6 +357,74 @@ static void test_backlog_with_both(void **state)
 	house_free(house);
 }
 
+static void take_id(void *ctx, const struct quarantined *row)
+{
+	*(struct quarantine_id *)ctx = row->id;
+}
+
+static int64_t retry_one(struct house *house)
+{
+	struct quarantine_id id;
+	int64_t n_all, n_logged;
+	struct err err;
+
+	if (quarantine_list(house_db(house), 0, 1, take_id, &id, &n_all, &err) < 0 || n_all == 0)
+		fail_msg("nothing in quarantine");
+	if (quarantine_retry(house_db(house), id, fixture_prepare, house, &n_logged, &err) < 0)
+		fail_msg("%s", err.text);
+	return n_logged;
+}
+
+/* What was set aside of an imported log is still that when it is tried again: one entry that the
+ * database refused, a delivery that was set aside whole, a record that could not be read. */
+static void test_tried_again_from_quarantine(void **state)
+{
+	static const char all_sql[] = "UPDATE quarantine SET idx = -1, reason = 'too_deep'";
+	static const char record_sql[] =
+		"UPDATE quarantine SET reason = 'not_a_record', raw = convert_to((SELECT (m->0)::text"
+		" FROM (SELECT convert_from(raw, 'UTF8')::json->'Members' AS m) x), 'UTF8')";
+	static const char *const ways[] = { "SELECT 1", all_sql, record_sql };
+
+	PG_OR_SKIP();
+	for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+		struct house *house = begin();
+
+		pg_sql(house_db(house), "ALTER TABLE event ADD CONSTRAINT no_fan CHECK"
+					" (message_id <> 'Fan.1.0.Failed')");
+		import_one(house, a, "L", 1);
+		house_drain(house);
+		pg_sql(house_db(house), ways[i]);
+		pg_sql(house_db(house), "ALTER TABLE event DROP CONSTRAINT no_fan");
+		assert_int_equal(retry_one(house), 1);
+		assert_int_equal(pg_int(house_db(house), "SELECT count(*) FROM event"
+							 " WHERE 'backfilled' = ANY (quirks)"),
+				 1);
+		push(house, a, "1");
+		import_one(house, a, "L", 1);
+		expect_messages(house, "kept a");
+		house_free(house);
+	}
+}
+
+/* Its events came in by push while it was set aside: then there is nothing to log, and it leaves. */
+static void test_known_when_tried_again(void **state)
+{
+	struct house *house;
+
+	PG_OR_SKIP();
+	house = begin();
+	pg_sql(house_db(house),
+	       "ALTER TABLE event ADD CONSTRAINT no_fan CHECK (NOT 'backfilled' = ANY (quirks))");
+	import_one(house, a, "L", 1);
+	house_drain(house);
+	push(house, a, "1");
+	house_drain(house);
+	assert_int_equal(retry_one(house), 0);
+	expect_messages(house, "pushed a");
+	assert_int_equal(pg_int(house_db(house), "SELECT count(*) FROM quarantine"), 0);
+	house_free(house);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -368,6 +438,8 @@ int main(void)
 		cmocka_unit_test(test_sources_are_apart),
 		cmocka_unit_test(test_replicas),
 		cmocka_unit_test(test_refused_entry),
+		cmocka_unit_test(test_tried_again_from_quarantine),
+		cmocka_unit_test(test_known_when_tried_again),
 		cmocka_unit_test(test_backlog_with_both),
 	};
 
