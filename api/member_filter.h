@@ -1,7 +1,7 @@
 /* Member filter: $filter and $orderby over the members of a collection, which are JSON objects
  * (DSP0266, "Filter query parameter").
  *
- * The grammar is that of event/filter.h; names are paths of properties ("Oem/Rfeventd/Site"). Texts are
+ * The grammar is that of event/filter_grammar.h; names are paths of properties ("Oem/Rfeventd/Site"). Texts are
  * compared exactly, as times where both are some, numbers by value. What is absent is null: only
  * `ne` and `eq null` hold for it. Pure; thread: any.
  */
@@ -15,12 +15,12 @@
 #include "base/str.h"
 
 struct err;
-struct member_filter;
+struct filter;
 
-/* New filter, or -EINVAL with words that say the column (from 1) and what was expected. */
-int member_filter_parse(struct str text, struct member_filter **out, struct err *err);
-void member_filter_free(struct member_filter *filter); /* NULL is allowed */
-bool member_filter_passes(const struct member_filter *filter, const json_t *member);
+/* New filter, or -EINVAL with words that say the column (from 1) and what was expected; it goes with
+ * filter_free(). */
+int member_filter_parse(struct str text, struct filter **out, struct err *err);
+bool member_filter_passes(const struct filter *filter, const json_t *member);
 
 #define MEMBER_ORDER_MAX 4 /* properties to sort by: what is not told apart by four keeps its order */
 struct member_order {

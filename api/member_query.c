@@ -12,6 +12,7 @@
 #include "api/resource_json.h"
 #include "api/resources.h"
 #include "base/mem.h"
+#include "event/filter.h"
 
 struct found {
 	size_t i;
@@ -22,7 +23,7 @@ struct found {
 struct query {
 	const struct member_list *list;
 	struct query_options options;
-	struct member_filter *filter; /* NULL: all pass */
+	struct filter *filter; /* NULL: all pass */
 	struct member_order order;
 	struct found *found;
 	size_t n;
@@ -137,7 +138,7 @@ out:
 	for (size_t i = 0; i < query.n; i++)
 		json_decref(query.found[i].json);
 	free(query.found);
-	member_filter_free(query.filter);
+	filter_free(query.filter);
 	query_options_fini(&query.options);
 	strbuf_fini(&body);
 }

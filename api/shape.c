@@ -12,6 +12,7 @@
 #include "api/member_filter.h"
 #include "api/query_options.h"
 #include "base/mem.h"
+#include "event/filter.h"
 
 /* --- $select ------------------------------------------------------------------------------------
  */
@@ -194,7 +195,7 @@ static int compare_known(const void *a, const void *b)
 }
 
 /* The members that pass `filter` (NULL: all), in their order. */
-static void choose(const struct shape *shape, json_t *body, const struct member_filter *filter,
+static void choose(const struct shape *shape, json_t *body, const struct filter *filter,
 		   const struct member_order *order)
 {
 	json_t *members = json_object_get(body, "Members"), *member, *chosen = json_array();
@@ -227,17 +228,17 @@ static int filter_members(const struct shape *shape, unsigned todo, json_t *body
 {
 	struct str filter_text = strbuf_str(&shape->options->filter);
 	struct str order_text = strbuf_str(&shape->options->orderby);
-	struct member_filter *filter = NULL;
+	struct filter *filter = NULL;
 	struct member_order order = { .n = 0 };
 
 	if (todo & QUERY_FILTER && member_filter_parse(filter_text, &filter, &fault->err) < 0)
 		return query_fault_of_value(fault, "$filter", filter_text);
 	if (todo & QUERY_ORDERBY && member_order_parse(order_text, &order, &fault->err) < 0) {
-		member_filter_free(filter);
+		filter_free(filter);
 		return query_fault_of_value(fault, "$orderby", order_text);
 	}
 	choose(shape, body, filter, &order);
-	member_filter_free(filter);
+	filter_free(filter);
 	return 0;
 }
 

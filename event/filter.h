@@ -58,18 +58,27 @@ enum filter_op {
 	FILTER_ENDSWITH,
 };
 
-enum filter_kind { FILTER_IS_TEXT, FILTER_IS_INT, FILTER_IS_TIME, FILTER_IS_NULL };
+enum filter_kind {
+	FILTER_IS_TEXT,
+	FILTER_IS_INT,
+	FILTER_IS_TIME,
+	FILTER_IS_NULL,
+	FILTER_IS_REAL, /* of members (event/filter_grammar.h), as the next */
+	FILTER_IS_BOOL,
+};
 
 struct filter_value {
 	enum filter_kind kind;
 	struct str text;
-	int64_t number; /* INT, or TIME in us; the enum's value for Severity and Category */
+	int64_t number; /* INT, or TIME in us; the enum's value for Severity and Category; BOOL: 0 or 1 */
+	double real;    /* REAL */
 };
 
 struct filter_node {
 	enum filter_op op;
 	struct filter_node *a, *b; /* connectives */
 	enum filter_name name;	   /* comparisons */
+	struct str path;	   /* of a member's property, in place of `name` */
 	struct filter_value *values;
 	size_t n_values;
 };

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "api/member_filter.h"
+#include "event/filter.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "event/limits.h"
@@ -55,14 +56,14 @@ static void test_what_passes(void **state)
 	json_t *member = json_loads(member_text, 0, NULL);
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct member_filter *filter = NULL;
+		struct filter *filter = NULL;
 		struct err err = { "" };
 
 		if (member_filter_parse(str_of(cases[i].filter), &filter, &err) < 0)
 			fail_msg("%s: %s", cases[i].filter, err.text);
 		if (member_filter_passes(filter, member) != cases[i].passes)
 			fail_msg("%s", cases[i].filter);
-		member_filter_free(filter);
+		filter_free(filter);
 	}
 	json_decref(member);
 }
@@ -74,7 +75,7 @@ static void test_what_is_wrong(void **state)
 	} cases[] = {
 		{ "Name", "column 5: expected one of eq" },
 		{ "Name eq", "column 8: expected a string" },
-		{ "Name eq 'x", "column 9: expected a closing quote" },
+		{ "Name eq 'x", "column 9: the string that starts here has no closing" },
 		{ "Name eq x", "column 9: expected a string" },
 		{ "(Name eq 'ö'", "column 13: expected 'and', 'or' or ')'" },
 		{ "Name eq 'ö') or", "column 12: expected 'and', 'or' or the end" },
@@ -86,7 +87,7 @@ static void test_what_is_wrong(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct member_filter *filter = NULL;
+		struct filter *filter = NULL;
 		struct err err = { "" };
 
 		assert_int_equal(member_filter_parse(str_of(cases[i].filter), &filter, &err), -EINVAL);
@@ -97,7 +98,7 @@ static void test_what_is_wrong(void **state)
 
 static void test_caps(void **state)
 {
-	struct member_filter *filter = NULL;
+	struct filter *filter = NULL;
 	struct strbuf text;
 	struct err err;
 
@@ -105,7 +106,7 @@ static void test_caps(void **state)
 	for (int i = 0; i <= FILTER_MAX_DEPTH; i++)
 		strbuf_put_char(&text, '(');
 	assert_int_equal(member_filter_parse(strbuf_str(&text), &filter, &err), -EINVAL);
-	assert_non_null(strstr(err.text, "nesting"));
+	assert_non_null(strstr(err.text, "nested more than"));
 	strbuf_reset(&text);
 	strbuf_put_text(&text, "a eq 1");
 	for (int i = 0; i < FILTER_MAX_NODES; i++)
