@@ -386,7 +386,10 @@ def test_the_image_has_the_libraries_of_the_programs():
     release = pathlib.Path("/etc/os-release").read_text()
     if "VERSION_CODENAME=bookworm" not in release:
         pytest.skip("the image is of Debian 12: elsewhere its packages have other names")
-    assert image_packages() == libraries_of_programs() - {"libc6"} | {"ca-certificates"}
+    packages = libraries_of_programs()
+    if any(re.fullmatch(r"lib(asan|tsan|ubsan)\d+", package) for package in packages):
+        pytest.skip("the image has no programs that look for mistakes")
+    assert image_packages() == packages - {"libc6"} | {"ca-certificates"}
 
 
 def test_the_image_follows_the_makefile():

@@ -236,7 +236,9 @@ def decoder_crashed(site):
     else:
         assert site.service.terminate(30)[0] == 0
     env, site.service.program = site.service.env, "tools/rfeventd_crash"
-    site.service.env = dict(env, ASAN_OPTIONS=env["ASAN_OPTIONS"] + ":handle_segv=0")
+    # A sanitizer would make another end of it.
+    site.service.env = dict(env, ASAN_OPTIONS=env["ASAN_OPTIONS"] + ":handle_segv=0",
+                            TSAN_OPTIONS=env.get("TSAN_OPTIONS", "") + ":handle_segv=0")
     n_crashes = 0
     try:
         site.start(wait=not answered)
