@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "api/api_priv.h"
 #include "api/limits.h"
 #include "api/member_filter.h"
 #include "api/query_options.h"
@@ -21,12 +22,15 @@ struct found {
 };
 
 struct query {
-	const struct member_list *list;
+	struct api_job job;
+	struct member_list list;
+	char *text; /* of the request, for the next page's link; owned */
 	struct query_options options;
 	struct filter *filter; /* NULL: all pass */
 	struct member_order order;
 	struct found *found;
 	size_t n;
+	struct strbuf body;
 };
 
 static int parse(struct query *query, struct query_fault *fault)
@@ -45,7 +49,7 @@ static int parse(struct query *query, struct query_fault *fault)
 
 static void find(struct query *query)
 {
-	const struct member_list *list = query->list;
+	const struct member_list *list = &query->list;
 	struct strbuf id;
 
 	strbuf_init(&id, API_LINK_MAX_BYTES);
@@ -74,14 +78,14 @@ static int compare(const void *a, const void *b)
 	return r != 0 ? r : left->i < right->i ? -1 : left->i > right->i;
 }
 
-static void put_next(const struct target *target, uint64_t skip, struct strbuf *out)
+static void put_next(const struct query *query, uint64_t skip, struct strbuf *out)
 {
-	struct str query = target->query, name, value;
+	struct str text = str_of(query->text), name, value;
 	struct strbuf link;
 
-	strbuf_init(&link, target->query.len + API_LINK_MAX_BYTES);
-	strbuf_putf(&link, "%s?$skip=%" PRIu64, target->resource->path, skip);
-	while (query_next(&query, &name, &value)) {
+	strbuf_init(&link, text.len + API_LINK_MAX_BYTES);
+	strbuf_putf(&link, "%s?$skip=%" PRIu64, query->list.path, skip);
+	while (query_next(&text, &name, &value)) {
 		if (!str_eq(name, STR("$skip")) && !str_eq_nocase(name, STR("%24skip")))
 			strbuf_putf(&link, "&%.*s=%.*s", STR_ARG(name), STR_ARG(value));
 	}
@@ -90,9 +94,9 @@ static void put_next(const struct target *target, uint64_t skip, struct strbuf *
 	strbuf_fini(&link);
 }
 
-static void put_page(const struct target *target, const struct query *query, struct strbuf *out)
+static void put_page(const struct query *query, struct strbuf *out)
 {
-	const struct member_list *list = query->list;
+	const struct member_list *list = &query->list;
 	const struct query_options *options = &query->options;
 	uint64_t first = options->given & QUERY_SKIP ? options->skip : 0;
 	uint64_t count = options->given & QUERY_TOP ? options->top : API_PAGE_DEFAULT;
@@ -109,36 +113,69 @@ static void put_page(const struct target *target, const struct query *query, str
 	}
 	strbuf_putf(out, "],\"Members@odata.count\":%zu", query->n);
 	if (first + count < query->n && count > 0)
-		put_next(target, first + count, out);
+		put_next(query, first + count, out);
 	strbuf_put_char(out, '}');
 }
 
-void member_query_answer(const struct target *target, const struct member_list *list)
+static void query_free(struct query *query)
 {
-	struct query query = { .list = list };
-	struct query_fault fault = { .status = 400 };
-	struct strbuf body;
+	for (size_t i = 0; i < query->n; i++)
+		json_decref(query->found[i].json);
+	free(query->found);
+	filter_free(query->filter);
+	query_options_fini(&query->options);
+	strbuf_fini(&query->body);
+	query->list.release(query->list.ctx);
+	free(query->text);
+	free(query);
+}
 
-	if (query_options_parse(target->query, resource_queries(target->resource), &query.options,
-				&fault) < 0) {
+static void make_page(struct query *query)
+{
+	find(query);
+	if (query->order.n > 0)
+		qsort(query->found, query->n, sizeof(query->found[0]), compare);
+	put_page(query, &query->body);
+}
+
+/* On a pool's thread; the database is not asked. */
+static void run(struct query_job *job, struct db *db, const char *why)
+{
+	(void)db;
+	(void)why;
+	make_page(job->ctx);
+}
+
+static void answer(struct api *api, struct api_job *job)
+{
+	struct query *query = CONTAINER_OF(job, struct query, job);
+
+	(void)api;
+	reply_json(job->request, 200, NULL, strbuf_str(&query->body));
+	query_free(query);
+}
+
+void member_query_answer(struct api *api, const struct target *target,
+			 const struct member_list *list)
+{
+	struct query_fault fault = { .status = 400 };
+	struct query *query = xcalloc(1, sizeof(*query));
+
+	query->job = (struct api_job){ .query = { .run = run, .ctx = query },
+				       .answer = answer,
+				       .request = target->request };
+	query->list = *list;
+	query->text = xstrndup(target->query);
+	strbuf_init(&query->body, API_PAGE_MAX_BYTES);
+	if (query_options_parse(target->query, resource_queries(target->resource), &query->options,
+				&fault) < 0 ||
+	    parse(query, &fault) < 0) {
 		reply_query_fault(target->request, &fault);
-		return;
+		query_free(query);
+	} else if (!query->filter && query->order.n == 0) {
+		make_page(query);
+		answer(api, &query->job);
+	} else if (!api_submit(api, api->config.pool, &query->job)) {
+		query_free(query);
 	}
-	strbuf_init(&body, API_PAGE_MAX_BYTES);
-	if (parse(&query, &fault) < 0) {
-		reply_query_fault(target->request, &fault);
-		goto out;
-	}
-	find(&query);
-	if (query.order.n > 0)
-		qsort(query.found, query.n, sizeof(query.found[0]), compare);
-	put_page(target, &query, &body);
-	reply_json(target->request, 200, NULL, strbuf_str(&body));
-out:
-	for (size_t i = 0; i < query.n; i++)
-		json_decref(query.found[i].json);
-	free(query.found);
-	filter_free(query.filter);
-	query_options_fini(&query.options);
-	strbuf_fini(&body);
 }

@@ -85,20 +85,19 @@ static json_t *tags_of(const struct source_details *details)
 }
 
 /* Where it sends to, with the token that is a password. */
-static void put_event_uri(struct api *api, const struct source *source, json_t *oem)
+static void put_event_uri(const char *public_url, const struct source *source, json_t *oem)
 {
 	char *uri;
 
-	if (!source->token.p || !api->config.public_url)
+	if (!source->token.p || !public_url)
 		return;
-	uri = xasprintf("%s/events/%.*s", api->config.public_url, STR_ARG(source->token));
+	uri = xasprintf("%s/events/%.*s", public_url, STR_ARG(source->token));
 	json_object_set_new(oem, "EventUri", json_string(uri));
 	free(uri);
 }
 
-static json_t *oem_of(struct api *api, const struct source *source,
-		      const struct source_details *details, const struct identity *who,
-		      const char *path)
+static json_t *oem_of(const char *public_url, const struct source *source,
+		      const struct source_details *details, const char *path)
 {
 	char *activity = xasprintf("%s/Oem/Rfeventd/Activity", path);
 	json_t *oem = json_pack(
@@ -111,13 +110,18 @@ static json_t *oem_of(struct api *api, const struct source *source,
 		"TokenSet", source->token.p != NULL, "Subscribe", 0, "Created",
 		resource_time(source->created_us), "Activity", "@odata.id", activity);
 
-	if (identity_is_administrator(who))
-		put_event_uri(api, source, oem);
+	put_event_uri(public_url, source, oem);
 	free(activity);
 	return oem;
 }
 
-static json_t *source_json(struct api *api, const struct source *source, const struct identity *who)
+/* What URIs with tokens begin with; NULL: they are not shown. */
+static const char *public_url_for(const struct api *api, const struct identity *who)
+{
+	return identity_is_administrator(who) ? api->config.public_url : NULL;
+}
+
+static json_t *source_json(const char *public_url, const struct source *source)
 {
 	struct source_details details;
 	char id[UUID_TEXT_BYTES], *path, *rotate, *fetch;
@@ -135,7 +139,7 @@ static json_t *source_json(struct api *api, const struct source *source, const s
 			 "UserName", text_or_null(details.user_name), "Password", "Actions", "Oem",
 			 "#Rfeventd.RotateToken", "target", rotate, "#Rfeventd.FetchRegistries",
 			 "target", fetch, "Oem", "Rfeventd",
-			 oem_of(api, source, &details, who, path));
+			 oem_of(public_url, source, &details, path));
 	free(path);
 	free(rotate);
 	free(fetch);
@@ -146,7 +150,7 @@ static json_t *source_json(struct api *api, const struct source *source, const s
 void sources_put(struct api *api, const struct source *source, const struct identity *who,
 		 struct strbuf *out)
 {
-	resource_put_json(out, source_json(api, source, who));
+	resource_put_json(out, source_json(public_url_for(api, who), source));
 }
 
 bool source_encode(struct api *api, const struct target *target, struct strbuf *out)
@@ -172,23 +176,23 @@ bool aggregation_service_encode(struct api *api, const struct target *target, st
 /* --- the collection ------------------------------------------------------------------------------
  */
 
-/* What the collection is made from. */
+/* What the collection is made from, on whichever thread. */
 struct listing {
-	struct api *api;
-	const struct identity *who;
+	struct source_set *set; /* one reference */
+	const char *public_url; /* the configuration's, or NULL */
 };
 
 static json_t *listed_json(void *ctx, size_t i)
 {
 	const struct listing *listing = ctx;
 
-	return source_json(listing->api, source_set_at(listing->api->sources, i), listing->who);
+	return source_json(listing->public_url, source_set_at(listing->set, i));
 }
 
 static bool listed_put_id(void *ctx, size_t i, struct strbuf *out)
 {
 	const struct listing *listing = ctx;
-	const struct source *source = source_set_at(listing->api->sources, i);
+	const struct source *source = source_set_at(listing->set, i);
 	char id[UUID_TEXT_BYTES];
 
 	if (source->state == SOURCE_REMOVED || source_is_own(source))
@@ -197,18 +201,29 @@ static bool listed_put_id(void *ctx, size_t i, struct strbuf *out)
 	return true;
 }
 
+static void release_listing(void *ctx)
+{
+	struct listing *listing = ctx;
+
+	source_set_unref(listing->set);
+	free(listing);
+}
+
 void sources_get(struct api *api, const struct target *target)
 {
-	struct listing listing = { .api = api, .who = target->who };
+	struct listing *listing = xcalloc(1, sizeof(*listing));
+
+	*listing = (struct listing){ source_set_ref(api->sources), public_url_for(api, target->who) };
 	const struct member_list list = { .path = SOURCES_PATH,
 					  .type = target->resource->type,
 					  .name = "Sources of events",
-					  .n = source_set_count(api->sources),
+					  .n = source_set_count(listing->set),
 					  .json = listed_json,
 					  .put_id = listed_put_id,
-					  .ctx = &listing };
+					  .release = release_listing,
+					  .ctx = listing };
 
-	member_query_answer(target, &list);
+	member_query_answer(api, target, &list);
 }
 
 /* --- what the log has of it ----------------------------------------------------------------------
