@@ -13,6 +13,7 @@
 #include "api/query_options.h"
 #include "api/reply.h"
 #include "api/reply_priv.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "event/entry.h"
@@ -61,8 +62,18 @@ static void question_free(struct question *question)
 
 /* --- on a pool thread ------------------------------------------------------------------------- */
 
+/* Who asks wants the page: what it took is taken from the time for counting. */
+static int64_t time_to_count(int64_t page_us)
+{
+	int64_t left_us = API_PAGE_AIM_US - page_us;
+
+	return left_us < API_COUNT_MIN_US   ? API_COUNT_MIN_US
+	       : left_us > API_COUNT_MAX_US ? API_COUNT_MAX_US
+					    : left_us;
+}
+
 /* Of the collection, whatever the page. A first page that holds all of it is the count. */
-static int count(struct question *question, struct db *db)
+static int count(struct question *question, struct db *db, int64_t page_us)
 {
 	const struct log_query *query = &question->query;
 	int64_t n = (int64_t)question->batch->n;
@@ -73,7 +84,8 @@ static int count(struct question *question, struct db *db)
 	if (question->filter && n <= (int64_t)query->limit && query->skip == 0 &&
 	    query->after_seq == 0 && query->before_seq == 0)
 		return 0;
-	r = log_count(db, question->filter, &question->count, &question->exact, &question->err);
+	r = log_count(db, question->filter, time_to_count(page_us), &question->count,
+		      &question->exact, &question->err);
 	if (!question->exact && question->count < n)
 		question->count = n; /* those of the page, and of the one behind it */
 	return r;
@@ -81,6 +93,7 @@ static int count(struct question *question, struct db *db)
 
 static int read_page(struct question *question, struct db *db)
 {
+	int64_t start_us = clock_monotonic_us();
 	int r;
 
 	/* One more than asked tells whether there is a next page. */
@@ -88,7 +101,7 @@ static int read_page(struct question *question, struct db *db)
 	r = log_read(db, &question->query, &question->batch, &question->err);
 	question->query.limit--;
 	if (r == 0 && question->format == FORMAT_REDFISH)
-		r = count(question, db);
+		r = count(question, db, clock_monotonic_us() - start_us);
 	return r;
 }
 

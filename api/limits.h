@@ -26,5 +26,8 @@
 #define TASK_AFTER_US            (10 * INT64_C(1000000)) /* then a request is answered 202 */
 #define TASKS_FILE_MAX_BYTES     (1u << 20)
 #define API_RETRY_AFTER_TEXT     "5" /* seconds, with 503 */
+#define API_PAGE_AIM_US          50000 /* of a page of the log with its count, which has the rest of it: */
+#define API_COUNT_MAX_US         25000 /* at most so long; longer: "at least" */
+#define API_COUNT_MIN_US         5000  /* … and at least so long, whatever the page took */
 
 #endif

@@ -192,7 +192,7 @@ static void put_prefix_range(struct sql *sql, const struct column *column, struc
 	put_range(sql, column, prefix, (struct str){ high, prefix.len });
 }
 
-/* Of an origin that is `value`, and may have slashes at its end. */
+/* Of an origin that is `value`, and may have slashes at its end or stand below it. */
 static void put_origin_range(struct sql *sql, const struct column *column, struct str value)
 {
 	char *high;
@@ -265,7 +265,11 @@ static void put_origin_starts(struct sql *sql, const struct column *column, stru
 	while (bare.len > 0 && bare.p[bare.len - 1] == '/')
 		bare.len--;
 	put(sql, "(");
-	put_prefix_range(sql, column, bare);
+	/* What is below '/a/1' is not below '/a/10'. */
+	if (bare.len < value.len)
+		put_origin_range(sql, column, bare);
+	else
+		put_prefix_range(sql, column, bare);
 	put(sql, "((starts_with(");
 	put_expression(sql, column);
 	put(sql, ", ");

@@ -15,6 +15,7 @@
 #include "storage/limits.h"
 #include "storage/log_priv.h"
 #include "storage/log_row.h"
+#include "storage/search_blocks.h"
 
 int log_bounds(struct db *db, struct log_bounds *out, struct err *err)
 {
@@ -96,8 +97,8 @@ int log_days(struct db *db, const struct log_query *query, struct db_result **ou
 
 	strbuf_init(&sql, 1024);
 	strbuf_putf(&sql,
-		    "SELECT to_char(day, 'YYYY-MM-DD'), first_seq, last_seq, searchable_seq"
-		    " FROM (SELECT day, first_seq, searchable_seq,"
+		    "SELECT to_char(day, 'YYYY-MM-DD'), first_seq, last_seq, searchable_seq,"
+		    " first_received, last_received FROM (SELECT *,"
 		    " lead(first_seq - 1, 1, (SELECT greatest(seq, first_seq) FROM counter))"
 		    " OVER (ORDER BY day) AS last_seq FROM log_day) d"
 		    " WHERE last_seq > $1::bigint AND first_seq < $2::bigint ORDER BY day %s",
@@ -109,8 +110,68 @@ int log_days(struct db *db, const struct log_query *query, struct db_result **ou
 
 struct log_piece log_day_at(const struct db_result *days, size_t row)
 {
-	return (struct log_piece){ db_str(days, row, 0), db_int(days, row, 1), db_int(days, row, 2),
-				   db_int(days, row, 3) };
+	bool is_known = !db_is_null(days, row, 4);
+
+	return (struct log_piece){ .day = db_str(days, row, 0),
+				   .first_seq = db_int(days, row, 1),
+				   .last_seq = db_int(days, row, 2),
+				   .searchable_seq = db_int(days, row, 3),
+				   .first_us = is_known ? db_time_us(days, row, 4) : INT64_MAX,
+				   .last_us = is_known ? db_time_us(days, row, 5) : INT64_MIN };
+}
+
+/* Cut a part to where its blocks say that the time lies: 1, or 0 when nothing is left. */
+static int narrow(struct db *db, int64_t from_us, int64_t to_us, struct log_piece *piece,
+		  struct err *err)
+{
+	int64_t first, last;
+	int r;
+
+	if (piece->last_us < from_us || piece->first_us > to_us)
+		return 0;
+	if (piece->first_us >= from_us && piece->last_us <= to_us)
+		return 1;
+	r = search_blocks_span(db, piece->day, from_us, to_us, &first, &last, err);
+	if (r <= 0)
+		return r < 0 && log_day_is_gone(db) ? 0 : r;
+	if (first > piece->first_seq)
+		piece->first_seq = first;
+	if (last < piece->last_seq)
+		piece->last_seq = last;
+	return piece->first_seq <= piece->last_seq;
+}
+
+int log_parts(struct db *db, const struct filter *filter, const struct log_piece *piece,
+	      bool descending, struct log_part out[LOG_MAX_PARTS], struct err *err)
+{
+	struct log_part known = { .piece = *piece, .is_searchable = true }, fresh = { .piece = *piece };
+	int64_t from_us, to_us;
+	int r = 1, n = 0;
+
+	if (piece->first_seq > piece->last_seq)
+		return 0;
+	filter_range(filter, FILTER_CREATED, &from_us, &to_us);
+	known.is_narrow = from_us > INT64_MIN || to_us < INT64_MAX;
+	if (piece->searchable_seq < piece->first_seq ||
+	    (!known.is_narrow && filter_part(filter, FILTER_MESSAGE).len == 0)) {
+		out[0] = fresh;
+		return 1;
+	}
+	if (piece->searchable_seq < piece->last_seq) {
+		known.piece.last_seq = piece->searchable_seq;
+		fresh.piece.first_seq = piece->searchable_seq + 1;
+		out[n++] = fresh;
+	}
+	if (known.is_narrow)
+		r = narrow(db, from_us, to_us, &known.piece, err);
+	if (r <= 0)
+		return r < 0 ? r : n;
+	out[n++] = known;
+	if (n == 2 && !descending) {
+		out[0] = known;
+		out[1] = fresh;
+	}
+	return n;
 }
 
 static unsigned sources_named(void *ctx, struct str name, struct uuid *out)
@@ -211,8 +272,8 @@ static bool ran_out(const struct db *db)
 	return strcmp(db_sqlstate(db), "57014") == 0 || log_day_is_gone(db);
 }
 
-static int count_day(struct log_naming *naming, const struct filter *filter, const struct log_piece *day,
-		     int64_t *n, struct err *err)
+static int count_piece(struct log_naming *naming, const struct filter *filter,
+		       const struct log_piece *piece, int64_t *n, struct err *err)
 {
 	struct db_result *result;
 	struct sql sql;
@@ -220,7 +281,7 @@ static int count_day(struct log_naming *naming, const struct filter *filter, con
 
 	sql_init(&sql);
 	strbuf_put_text(&sql.text, "SELECT count(*)");
-	log_put_piece(&sql, naming, day, filter, false);
+	log_put_piece(&sql, naming, piece, filter, false);
 	r = log_run(naming->db, &sql, &result, err);
 	sql_fini(&sql);
 	if (r < 0)
@@ -230,11 +291,23 @@ static int count_day(struct log_naming *naming, const struct filter *filter, con
 	return 0;
 }
 
+static int count_day(struct log_naming *naming, const struct filter *filter,
+		     const struct log_piece *day, int64_t *n, struct err *err)
+{
+	struct log_part parts[LOG_MAX_PARTS];
+	int n_parts = log_parts(naming->db, filter, day, true, parts, err), r = 0;
+
+	for (int i = 0; i < n_parts && r == 0; i++)
+		r = count_piece(naming, filter, &parts[i].piece, n, err);
+	return n_parts < 0 ? n_parts : r;
+}
+
 /* The newest days first: they are looked at anyway. */
 static int count_days(struct log_naming *naming, const struct filter *filter,
-		      const struct db_result *days, int64_t *n, bool *exact, struct err *err)
+		      const struct db_result *days, int64_t max_us, int64_t *n, bool *exact,
+		      struct err *err)
 {
-	int64_t end_us = clock_monotonic_us() + LOG_COUNT_US;
+	int64_t end_us = clock_monotonic_us() + max_us;
 
 	for (size_t i = 0; i < db_rows(days); i++) {
 		struct log_piece day = log_day_at(days, i);
@@ -256,7 +329,7 @@ static int count_days(struct log_naming *naming, const struct filter *filter,
 	return 0;
 }
 
-int log_count(struct db *db, const struct filter *filter, int64_t *out, bool *exact,
+int log_count(struct db *db, const struct filter *filter, int64_t max_us, int64_t *out, bool *exact,
 	      struct err *err)
 {
 	const struct log_query all = { .descending = true };
@@ -274,7 +347,7 @@ int log_count(struct db *db, const struct filter *filter, int64_t *out, bool *ex
 		return r;
 	r = db_begin(db, err);
 	if (r == 0)
-		r = count_days(&naming, filter, days, &n, exact, err);
+		r = count_days(&naming, filter, days, max_us, &n, exact, err);
 	limit_statements(db, 0, &ignored); /* or it might hit the end of the transaction */
 	db_rollback(db);                   /* nothing was changed; what was set goes with it */
 	db_result_free(days);

@@ -43,9 +43,9 @@ int log_read(struct db *db, const struct log_query *query, struct entry_batch **
  * query's after_seq (or before_seq); 0 at the end of the log. `skip` is not looked at. */
 int log_read_on(struct db *db, const struct log_query *query, struct entry_batch **out,
 		int64_t *resume_out, struct err *err);
-/* How many match (filter NULL: from the counters). A filter's are counted for LOG_COUNT_US at most,
- * the newest days first; *exact false: there are at least so many. */
-int log_count(struct db *db, const struct filter *filter, int64_t *out, bool *exact,
+/* How many match (filter NULL: from the counters). A filter's are counted for max_us at most, the newest
+ * days first; *exact false: there are at least so many. */
+int log_count(struct db *db, const struct filter *filter, int64_t max_us, int64_t *out, bool *exact,
 	      struct err *err);
 /* One event; *out NULL when there is none with this seq. */
 int log_get(struct db *db, int64_t seq, struct entry_batch **out, struct err *err);

@@ -112,10 +112,12 @@ static size_t guess_rows(struct log_naming *naming, const struct log_piece *piec
 /* The server believes that what passes is spread evenly, and would go through a day from its end to
  * find an hour of its beginning. When there is little of it in that time, or below that origin, it
  * is better found by that (event_received, event_origin) and sorted. */
-static bool sorts(struct log_naming *naming, const struct log_piece *piece, const struct filter *filter)
+static bool sorts(struct log_naming *naming, const struct log_part *part, const struct filter *filter)
 {
-	return (filter_bounds(filter, FILTER_CREATED) || filter_bounds(filter, FILTER_ORIGIN)) &&
-	       guess_rows(naming, piece, filter) <= LOG_SORT_ROWS;
+	return part->piece.last_seq - part->piece.first_seq >= LOG_FEW_SEQS &&
+	       ((filter_bounds(filter, FILTER_CREATED) && !part->is_narrow) ||
+		filter_bounds(filter, FILTER_ORIGIN)) &&
+	       guess_rows(naming, &part->piece, filter) <= LOG_SORT_ROWS;
 }
 
 /* What was read of a page so far, in the query's order. */
@@ -158,14 +160,15 @@ static int unless_gone(const struct page *page, int r)
 	return r < 0 && log_day_is_gone(page->naming.db) ? 0 : r;
 }
 
-/* What passes of a piece, or of these seqs of it ("{1,2}"; NULL: all). The seqs first, which an index
+/* What passes of a part, or of these seqs of it ("{1,2}"; NULL: all). The seqs first, which an index
  * can often say by itself; then the rows of these alone. */
-static int read_piece(struct page *page, const struct log_piece *piece, const char *seqs,
-		      struct err *err)
+static int read_part(struct page *page, const struct log_part *part, const char *seqs,
+		     struct err *err)
 {
+	const struct log_piece *piece = &part->piece;
 	const struct log_query *query = page->query;
 	const char *order = query->descending ? "DESC" : "ASC";
-	bool by_seq = seqs || !sorts(&page->naming, piece, query->filter);
+	bool by_seq = seqs || !sorts(&page->naming, part, query->filter);
 	struct db_result *result;
 	struct sql sql;
 	int r;
@@ -209,65 +212,63 @@ static bool has_better_index(struct page *page, const struct log_piece *piece)
 	       guess_rows(&page->naming, piece, filter) <= LOG_SEARCH_ROWS;
 }
 
-/* A piece that search_block knows all of: a few blocks with the text at first, which is enough when it
- * is frequent, then more of them at a time. */
-static int search_piece(struct page *page, struct log_piece piece, struct err *err)
+/* How many blocks with the text to look into next: few at first, which is enough when it is frequent;
+ * when it is rare, each has one event of it. */
+static size_t next_blocks(const struct page *page, size_t n)
 {
-	struct search_question question = { .day = piece.day,
+	size_t most = page->limit < SEARCH_MAX_BLOCKS ? page->limit : SEARCH_MAX_BLOCKS;
+
+	if (n == 0 || most < SEARCH_FIRST_BLOCKS)
+		return SEARCH_FIRST_BLOCKS;
+	return 4 * n < most ? 4 * n : most;
+}
+
+/* A part that search_block knows all of. */
+static int search_part(struct page *page, struct log_part part, struct err *err)
+{
+	struct log_piece *piece = &part.piece;
+	struct search_question question = { .day = piece->day,
 					    .text = page->text,
-					    .descending = page->query->descending,
-					    .max_blocks = SEARCH_FIRST_BLOCKS };
+					    .descending = page->query->descending };
 	int r = 0;
 
-	filter_range(page->query->filter, FILTER_CREATED, &question.from_us, &question.to_us);
-	while (page->limit > 0 && piece.first_seq <= piece.last_seq) {
+	while (page->limit > 0 && piece->first_seq <= piece->last_seq) {
 		struct search_found found;
 
-		question.first_seq = piece.first_seq;
-		question.last_seq = piece.last_seq;
+		question.max_blocks = next_blocks(page, question.max_blocks);
+		question.first_seq = piece->first_seq;
+		question.last_seq = piece->last_seq;
 		r = search_blocks_find(page->naming.db, &question, &found, err);
 		if (r < 0)
 			break;
 		if (found.n_blocks > 0)
-			r = read_piece(page, &piece, found.seqs.p, err);
+			r = read_part(page, &part, found.seqs.p, err);
 		strbuf_fini(&found.seqs);
 		if (r < 0 || found.n_blocks < question.max_blocks)
 			break;
 		if (question.descending)
-			piece.last_seq = found.first_seq - 1;
+			piece->last_seq = found.first_seq - 1;
 		else
-			piece.first_seq = found.last_seq + 1;
-		if (question.max_blocks < SEARCH_MAX_BLOCKS)
-			question.max_blocks *= 4;
+			piece->first_seq = found.last_seq + 1;
 	}
 	return unless_gone(page, r);
 }
 
-/* A day, or a piece of it. What was logged a moment ago is not in search_block yet. */
+/* A day, or a piece of it. */
 static int read_day(struct page *page, const struct log_piece *piece, struct err *err)
 {
-	struct log_piece known = *piece, fresh = *piece;
-	bool descending = page->query->descending;
-	int r = 0;
+	const struct log_query *query = page->query;
+	struct log_part parts[LOG_MAX_PARTS];
+	int n = log_parts(page->naming.db, query->filter, piece, query->descending, parts, err), r = 0;
 
-	if (piece->first_seq > piece->last_seq)
-		return 0;
-	if (page->text.len == 0 || piece->searchable_seq < piece->first_seq ||
-	    has_better_index(page, piece))
-		return read_piece(page, piece, NULL, err);
-	if (fresh.first_seq <= piece->searchable_seq)
-		fresh.first_seq = piece->searchable_seq + 1;
-	if (known.last_seq > piece->searchable_seq)
-		known.last_seq = piece->searchable_seq;
-	for (int i = 0; i < 2 && r == 0 && page->limit > 0; i++) {
-		bool is_fresh = descending == (i == 0);
+	for (int i = 0; i < n && r == 0 && page->limit > 0; i++) {
+		bool by_text = page->text.len > 0 && parts[i].is_searchable &&
+			       !has_better_index(page, &parts[i].piece);
 
-		if (!is_fresh)
-			r = search_piece(page, known, err);
-		else if (fresh.first_seq <= fresh.last_seq)
-			r = read_piece(page, &fresh, NULL, err);
+		r = by_text ? search_part(page, parts[i], err)
+			    : read_part(page, &parts[i], NULL, err);
 	}
-	return r;
+	return n < 0 ? n : r;
 }
 
 /* --- pages

@@ -377,7 +377,8 @@ static const char version_9[] =
  * in one value: a search reads a few bytes for each text, in their order, where the dictionary would be
  * asked for every event. members: for each seq from first_seq on, the place of its text among them
  * (from 1 on); 0: too long, look at it where it is; NULL: it has none. The times are those of receipt.
- * log_day.searchable_seq: up to it the day's blocks are there. Made in the background, from what is
+ * log_day.searchable_seq: up to it the day's blocks are there; first_received and last_received: of what
+ * they hold. What was received within a time is found by these, too. Made in the background, from what is
  * logged (storage/search_blocks.h): a log from before this version gets them then.
  */
 static const char version_10[] =
@@ -390,7 +391,8 @@ static const char version_10[] =
 	") PARTITION BY RANGE (log_day);"
 	/* What is looked through again and again is not worth unpacking each time. */
 	"ALTER TABLE search_block ALTER COLUMN texts SET STORAGE EXTERNAL;"
-	"ALTER TABLE log_day ADD COLUMN searchable_seq bigint NOT NULL DEFAULT 0;"
+	"ALTER TABLE log_day ADD COLUMN searchable_seq bigint NOT NULL DEFAULT 0,"
+	"  ADD COLUMN first_received timestamptz, ADD COLUMN last_received timestamptz;"
 
 	"CREATE OR REPLACE FUNCTION rfeventd_attach(in_day date) RETURNS void LANGUAGE plpgsql AS $$"
 	" DECLARE parent text; part text;"

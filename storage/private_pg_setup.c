@@ -327,6 +327,7 @@ void pg_argv_server(struct pg_argv *argv, const char *bin_dir, int version, cons
 		"max_wal_size=2GB",
 		"checkpoint_timeout=15min",
 		"jit=off",
+		"max_parallel_workers_per_gather=0", /* a reader would take the cores from the loader */
 		"synchronous_commit=on",
 		"timezone=UTC",
 		"log_timezone=UTC",

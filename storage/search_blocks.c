@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "storage/chore.h"
@@ -12,15 +14,16 @@
 #include "storage/limits.h"
 
 #define IDLE_MS 1000
-#define MORE_MS 50 /* others have their turn between */
+#define MORE_MS 100 /* while events come in: how far behind the log's end searches ask event by event */
+#define BUSY_US (2 * CLOCK_US_PER_S)
 
 #define TEXT_OF(number)  TEXT_OF_(number)
 #define TEXT_OF_(number) #number
 
 /* Between the texts of a block. Where it stands in a text, or in what is looked for, is a blank. */
 #define MARK              "E'\\x01'"
-#define FOLD_BEGIN        "translate(lower(("
-#define FOLD_END          ") COLLATE \"C\"), " MARK ", ' ')"
+#define MARK_CHAR         '\x01'
+#define FOLDED(text)      "translate(lower((" text ") COLLATE \"C\"), " MARK ", ' ')"
 #define SEQS_BYTES_OF_ONE 20
 
 /* --- making them --------------------------------------------------------------------------------
@@ -28,14 +31,15 @@
 
 struct search {
 	struct chore *chore;
+	int64_t made_us; /* the last time that there were some to make */
 };
 
 static int turn(void *ctx, struct db *db, struct err *err)
 {
+	struct search *search = ctx;
 	struct db_result *result;
 	int r;
 
-	(void)ctx;
 	/* The loader makes the tables. */
 	r = db_query(db, "SELECT to_regclass('search_block') IS NOT NULL", NULL, 0, &result, err);
 	if (r < 0)
@@ -43,7 +47,11 @@ static int turn(void *ctx, struct db *db, struct err *err)
 	if (!str_eq(db_str(result, 0, 0), STR("t")))
 		r = err_set(err, -ENOTCONN, "the tables are not there yet");
 	db_result_free(result);
-	return r < 0 ? r : search_blocks_make(db, err);
+	if (r == 0)
+		r = search_blocks_make(db, err);
+	if (r > 0)
+		search->made_us = clock_monotonic_us();
+	return r == 0 ? clock_monotonic_us() - search->made_us < BUSY_US : r;
 }
 
 int search_start(const char *url, struct search **out, struct err *err)
@@ -86,8 +94,8 @@ struct stretch {
 	int64_t from_seq, to_seq;
 };
 
-/* 1, or 0: nothing needs it. A day that is over is finished; of one under way a turn's worth must be
- * there, in whole blocks. */
+/* 1, or 0: nothing needs it. A day that is over is finished; of one under way there must be
+ * SEARCH_TURN_MIN_SEQS, and whole blocks are made. */
 static int next_stretch(struct db *db, struct stretch *out, struct err *err)
 {
 	struct db_result *result;
@@ -95,13 +103,15 @@ static int next_stretch(struct db *db, struct stretch *out, struct err *err)
 
 	r = db_query(db,
 		     "SELECT to_char(day, 'YYYY-MM-DD'), from_seq,"
-		     " least(last_seq, from_seq + " TEXT_OF((SEARCH_TURN_SEQS)) ") FROM ("
+		     " CASE WHEN last_seq - from_seq > " TEXT_OF((SEARCH_TURN_SEQS))
+		     " THEN from_seq + " TEXT_OF((SEARCH_TURN_SEQS)) " WHEN is_over THEN last_seq"
+		     " ELSE last_seq - (last_seq - from_seq) % " TEXT_OF(SEARCH_BLOCK_SEQS) " END FROM ("
 		     "SELECT d.day, greatest(d.searchable_seq, d.first_seq - 1) AS from_seq,"
 		     " d.day < c.log_day AS is_over,"
 		     " COALESCE(lead(d.first_seq) OVER (ORDER BY d.day) - 1, c.seq) AS last_seq"
 		     " FROM log_day d, counter c) s"
 		     " WHERE (is_over AND last_seq > from_seq)"
-		     " OR last_seq - from_seq >= " TEXT_OF((SEARCH_TURN_SEQS))
+		     " OR last_seq - from_seq >= " TEXT_OF((SEARCH_TURN_MIN_SEQS))
 		     " ORDER BY day DESC LIMIT 1",
 		     NULL, 0, &result, err);
 	if (r < 0)
@@ -168,7 +178,7 @@ static int insert_blocks(struct db *db, const struct stretch *stretch, struct er
 	strbuf_put_text(&sql.text, ") / " TEXT_OF(SEARCH_BLOCK_SEQS) " AS block,"
 				   " octet_length(m.body) > " TEXT_OF(SEARCH_LONG_BYTES) " AS is_long,"
 				   " CASE WHEN octet_length(m.body) <= " TEXT_OF(SEARCH_LONG_BYTES)
-				   " THEN " FOLD_BEGIN "m.body" FOLD_END " END COLLATE \"C\" AS text"
+				   " THEN " FOLDED("m.body") " END COLLATE \"C\" AS text"
 				   " FROM generate_series(1 + ");
 	put_from(&sql, stretch);
 	strbuf_put_text(&sql.text, ", ");
@@ -200,9 +210,18 @@ static int move_on(struct db *db, const struct stretch *stretch, struct err *err
 	int r;
 
 	sql_init(&sql);
-	strbuf_put_text(&sql.text, "UPDATE log_day SET searchable_seq = ");
+	strbuf_put_text(&sql.text, "UPDATE log_day d SET searchable_seq = ");
 	sql_put_i64(&sql, stretch->to_seq);
-	strbuf_put_text(&sql.text, " WHERE day = ");
+	strbuf_put_text(&sql.text, ", first_received = least(d.first_received, b.first),"
+				   " last_received = greatest(d.last_received, b.last)"
+				   " FROM (SELECT min(first_received) AS first, max(last_received) AS last"
+				   " FROM ");
+	sql_put_table(&sql, "search_block", str_of(stretch->day));
+	strbuf_put_text(&sql.text, " WHERE log_day = ");
+	sql_put_text(&sql, str_of(stretch->day));
+	strbuf_put_text(&sql.text, "::date AND last_seq > ");
+	sql_put_i64(&sql, stretch->from_seq);
+	strbuf_put_text(&sql.text, ") b WHERE d.day = ");
 	sql_put_text(&sql, str_of(stretch->day));
 	strbuf_put_text(&sql.text, "::date");
 	r = db_query(db, sql.text.p, sql.params, sql.n_params, NULL, err);
@@ -235,18 +254,9 @@ int search_blocks_make(struct db *db, struct err *err)
 /* --- looking through them -----------------------------------------------------------------------
  */
 
-static void put_time(struct sql *sql, const char *comparison, int64_t us)
+/* Of the blocks that have the text, the first ones in the order asked. */
+static void put_blocks(struct sql *sql, const struct search_question *question, struct str text)
 {
-	strbuf_put_text(&sql->text, comparison);
-	strbuf_put_text(&sql->text, "timestamptz 'epoch' + ");
-	sql_put_i64(sql, us);
-	strbuf_put_text(&sql->text, " * interval '1 microsecond'");
-}
-
-/* The blocks that have the text, the first ones in the order asked. */
-static void put_blocks(struct sql *sql, const struct search_question *question)
-{
-	strbuf_put_text(&sql->text, "SELECT b.* FROM ");
 	sql_put_table(sql, "search_block", question->day);
 	strbuf_put_text(&sql->text, " b WHERE b.log_day = ");
 	sql_put_text(sql, question->day);
@@ -257,64 +267,149 @@ static void put_blocks(struct sql *sql, const struct search_question *question)
 	sql_put_i64(sql, question->last_seq);
 	strbuf_put_text(&sql->text, " AND b.first_seq <= ");
 	sql_put_i64(sql, question->last_seq);
-	if (question->from_us > INT64_MIN)
-		put_time(sql, " AND b.last_received >= ", question->from_us);
-	if (question->to_us < INT64_MAX)
-		put_time(sql, " AND b.first_received <= ", question->to_us);
-	strbuf_put_text(&sql->text, " AND (b.has_long OR strpos(b.texts, q.text) > 0)");
+	strbuf_put_text(&sql->text, " AND (b.has_long OR strpos(b.texts, ");
+	sql_put_text(sql, text);
+	strbuf_put_text(&sql->text, " COLLATE \"C\") > 0)");
 	strbuf_putf(&sql->text, " ORDER BY b.last_seq %s LIMIT ", question->descending ? "DESC" : "ASC");
 	sql_put_i64(sql, (int64_t)question->max_blocks);
 }
 
-static int run_question(struct db *db, const struct search_question *question,
+static int run_question(struct db *db, const struct search_question *question, struct str text,
 			struct db_result **out, struct err *err)
 {
 	struct sql sql;
 	int r;
 
 	sql_init(&sql);
-	strbuf_put_text(&sql.text,
-			"SELECT h.first_seq, h.last_seq, array_to_string(ARRAY("
-			"SELECT h.first_seq - 1 + m.at FROM unnest(h.members) WITH ORDINALITY m(n, at)"
-			" WHERE m.n = 0 OR m.n = ANY (ARRAY(SELECT t.n FROM"
-			" unnest(string_to_array(h.texts, " MARK ")) WITH ORDINALITY t(text, n)"
-			" WHERE strpos(t.text COLLATE \"C\", q.text) > 0))), ',')"
-			" FROM (SELECT " FOLD_BEGIN);
-	sql_put_text(&sql, question->text);
-	strbuf_put_text(&sql.text, FOLD_END " AS text) q, LATERAL (");
-	put_blocks(&sql, question);
-	strbuf_put_text(&sql.text, ") h");
+	strbuf_put_text(&sql.text, "SELECT b.first_seq, b.last_seq, b.texts, b.members FROM ");
+	put_blocks(&sql, question, text);
 	r = sql.text.failed ? -ENOMEM : db_query(db, sql.text.p, sql.params, sql.n_params, out, err);
 	sql_fini(&sql);
 	return r;
 }
 
+/* What a block's texts are folded to, in text that is looked for. */
+static char *folded(struct str text)
+{
+	char *copy = xstrndup(text);
+
+	for (size_t i = 0; i < text.len; i++) {
+		if (copy[i] == MARK_CHAR)
+			copy[i] = ' ';
+		else if (copy[i] >= 'A' && copy[i] <= 'Z')
+			copy[i] = (char)(copy[i] - 'A' + 'a');
+	}
+	return copy;
+}
+
+/* Which of a block's texts have it, by their place; place 0, which is long, may. */
+static void look_into(struct str texts, struct str text, bool has[SEARCH_BLOCK_SEQS + 1])
+{
+	size_t n = 0;
+
+	memset(has, 0, (SEARCH_BLOCK_SEQS + 1) * sizeof(has[0]));
+	has[0] = true;
+	while (n < SEARCH_BLOCK_SEQS) {
+		size_t end = str_find_char(texts, MARK_CHAR);
+
+		has[++n] = str_find((struct str){ texts.p, end }, text) < end;
+		if (end == texts.len)
+			return;
+		texts = (struct str){ texts.p + end + 1, texts.len - end - 1 };
+	}
+}
+
+/* The array's text: "{1,NULL,2}". */
+static void take_members(struct str members, int64_t first_seq,
+			 const bool has[SEARCH_BLOCK_SEQS + 1], struct strbuf *seqs)
+{
+	for (size_t i = 0; members.len > 1 && i < SEARCH_BLOCK_SEQS; i++) {
+		struct str one = { members.p + 1, members.len - 1 }; /* behind a brace or a comma */
+		uint64_t place;
+
+		one.len = strcspn(one.p, ",}");
+		members = (struct str){ one.p + one.len, members.len - 1 - one.len };
+		if (!str_to_u64(one, &place) || place > SEARCH_BLOCK_SEQS || !has[place])
+			continue;
+		if (seqs->len > 1)
+			strbuf_put_char(seqs, ',');
+		strbuf_put_i64(seqs, first_seq + (int64_t)i);
+	}
+}
+
+static void take_block(const struct db_result *result, size_t row, struct str text,
+		       struct search_found *out)
+{
+	int64_t first_seq = db_int(result, row, 0), last_seq = db_int(result, row, 1);
+	bool has[SEARCH_BLOCK_SEQS + 1];
+
+	if (first_seq < out->first_seq)
+		out->first_seq = first_seq;
+	if (last_seq > out->last_seq)
+		out->last_seq = last_seq;
+	look_into(db_str(result, row, 2), text, has);
+	take_members(db_str(result, row, 3), first_seq, has, &out->seqs);
+}
+
 int search_blocks_find(struct db *db, const struct search_question *question,
 		       struct search_found *out, struct err *err)
 {
+	char *copy = folded(question->text);
+	struct str text = { copy, question->text.len };
 	struct db_result *result;
-	int r = run_question(db, question, &result, err);
+	int r = run_question(db, question, text, &result, err);
 
 	if (r < 0)
-		return r;
+		goto out;
 	*out = (struct search_found){ .n_blocks = db_rows(result),
 				      .first_seq = INT64_MAX,
 				      .last_seq = INT64_MIN };
 	strbuf_init(&out->seqs,
 		    16 + SEARCH_MAX_BLOCKS * (size_t)SEARCH_BLOCK_SEQS * SEQS_BYTES_OF_ONE);
-	strbuf_put_text(&out->seqs, "{");
-	for (size_t i = 0; i < db_rows(result); i++) {
-		struct str seqs = db_str(result, i, 2);
-
-		if (db_int(result, i, 0) < out->first_seq)
-			out->first_seq = db_int(result, i, 0);
-		if (db_int(result, i, 1) > out->last_seq)
-			out->last_seq = db_int(result, i, 1);
-		if (seqs.len > 0 && out->seqs.len > 1)
-			strbuf_put_text(&out->seqs, ",");
-		strbuf_put(&out->seqs, seqs);
-	}
-	strbuf_put_text(&out->seqs, "}");
+	strbuf_put_char(&out->seqs, '{');
+	for (size_t i = 0; i < db_rows(result); i++)
+		take_block(result, i, text, out);
+	strbuf_put_char(&out->seqs, '}');
 	db_result_free(result);
-	return 0;
+out:
+	free(copy);
+	return r;
+}
+
+static void put_time(struct sql *sql, const char *comparison, int64_t us)
+{
+	strbuf_put_text(&sql->text, comparison);
+	strbuf_put_text(&sql->text, "timestamptz 'epoch' + ");
+	sql_put_i64(sql, us);
+	strbuf_put_text(&sql->text, " * interval '1 microsecond'");
+}
+
+int search_blocks_span(struct db *db, struct str day, int64_t from_us, int64_t to_us,
+		       int64_t *first_seq, int64_t *last_seq, struct err *err)
+{
+	struct db_result *result;
+	struct sql sql;
+	int r;
+
+	sql_init(&sql);
+	strbuf_put_text(&sql.text, "SELECT min(first_seq), max(last_seq) FROM ");
+	sql_put_table(&sql, "search_block", day);
+	strbuf_put_text(&sql.text, " WHERE log_day = ");
+	sql_put_text(&sql, day);
+	strbuf_put_text(&sql.text, "::date");
+	if (from_us > INT64_MIN)
+		put_time(&sql, " AND last_received >= ", from_us);
+	if (to_us < INT64_MAX)
+		put_time(&sql, " AND first_received <= ", to_us);
+	r = db_query(db, sql.text.p, sql.params, sql.n_params, &result, err);
+	sql_fini(&sql);
+	if (r < 0)
+		return r;
+	r = !db_is_null(result, 0, 0);
+	if (r) {
+		*first_seq = db_int(result, 0, 0);
+		*last_seq = db_int(result, 0, 1);
+	}
+	db_result_free(result);
+	return r;
 }

@@ -22,14 +22,13 @@ int search_start(const char *url, struct search **out, struct err *err);
 void search_stop(struct search *search); /* NULL is allowed */
 
 /* Make up to SEARCH_TURN_SEQS seqs searchable, of the newest day that needs it. 1: done, and there may
- * be more; 0: nothing is left that is worth it (a day under way keeps less than a turn's seqs back). */
+ * be more; 0: nothing is left that is worth it (a day under way keeps SEARCH_TURN_MIN_SEQS back). */
 int search_blocks_make(struct db *db, struct err *err);
 
 struct search_question {
 	struct str day;  /* "2026-11-21" */
 	struct str text; /* not empty */
 	int64_t first_seq, last_seq; /* all of them searchable */
-	int64_t from_us, to_us;	     /* of receipt, both included; INT64_MIN, INT64_MAX: any time */
 	bool descending;
 	size_t max_blocks; /* the first ones, in that order, that have the text */
 };
@@ -43,5 +42,10 @@ struct search_found {
 /* Nothing is in *out when it fails. Thread: whoever owns the db. */
 int search_blocks_find(struct db *db, const struct search_question *question,
 		       struct search_found *out, struct err *err);
+
+/* Where in a day's blocks the events lie that were received from from_us to to_us, both included
+ * (INT64_MIN, INT64_MAX: any time): 1 with the ends, 0: in none of them. */
+int search_blocks_span(struct db *db, struct str day, int64_t from_us, int64_t to_us,
+		       int64_t *first_seq, int64_t *last_seq, struct err *err);
 
 #endif
