@@ -4,7 +4,8 @@
  * The log is read a piece at a time on the pool, each piece by a question of its own, and only when
  * the peer took what came before: memory is that of a piece, no transaction outlives it, and a
  * reader that stalls keeps nothing but its connection. A piece is encoded on the API thread, hence
- * its size. */
+ * its size. While many events come in, an export rests most of the time: what BMCs send goes before
+ * what somebody reads. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -14,9 +15,12 @@
 #include "api/log_entry.h"
 #include "api/reply.h"
 #include "api/reply_priv.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/mem.h"
+#include "base/metrics.h"
 #include "base/slot.h"
 #include "event/entry.h"
 #include "event/filter.h"
@@ -32,6 +36,9 @@ struct export
 	struct export_question question;
 	bool begun;   /* the answer's head is out */
 	bool reading; /* a pool thread has it */
+	struct loop_timer rest;
+	int64_t asked_us; /* when the piece was asked for, and how many events were logged then */
+	double n_logged;
 	/* the piece */
 	int result;
 	struct err err;
@@ -51,6 +58,7 @@ static void export_free(struct api *api, struct export *export)
 	if (export->next)
 		export->next->prev = export->prev;
 	api->n_exports--;
+	loop_timer_cancel(api->loop, &export->rest);
 	entry_batch_unref(export->batch);
 	filter_free(export->question.filter);
 	free(export);
@@ -108,7 +116,33 @@ static bool read_on(struct api *api, struct export *export)
 	    query_pool_submit(api->config.pool, &export->job.query) < 0)
 		return false;
 	export->reading = true;
+	export->asked_us = clock_monotonic_us();
+	export->n_logged = metric_read(METRIC_EVENTS_LOGGED, NULL);
 	api->n_jobs++;
+	return true;
+}
+
+static void on_rested(struct loop_timer *timer)
+{
+	struct export *export = CONTAINER_OF(timer, struct export, rest);
+	struct api *api = reply_api();
+
+	if (!read_on(api, export))
+		end(api, export, false);
+}
+
+/* The next piece, at once or after a rest; false when it cannot be asked for. */
+static bool go_on(struct api *api, struct export *export)
+{
+	int64_t took_us = clock_monotonic_us() - export->asked_us;
+	int64_t rest_us = API_EXPORT_REST * took_us;
+	double n = metric_read(METRIC_EVENTS_LOGGED, NULL) - export->n_logged;
+
+	if (n * CLOCK_US_PER_S < (double)API_EXPORT_BUSY_EVENTS * (double)took_us)
+		return read_on(api, export);
+	export->rest.fn = on_rested;
+	loop_timer_set(api->loop, &export->rest,
+		       rest_us < API_EXPORT_MAX_REST_US ? rest_us : API_EXPORT_MAX_REST_US);
 	return true;
 }
 
@@ -229,7 +263,7 @@ static void answer(struct api *api, struct api_job *job)
 	} else if (export->resume_seq == 0 || export->question.n_left == 0 ||
 		   http_request_method(job->request) == HTTP_HEAD) {
 		end(api, export, true);
-	} else if (http_request_is_gone(job->request) || (room && !read_on(api, export))) {
+	} else if (http_request_is_gone(job->request) || (room && !go_on(api, export))) {
 		end(api, export, false);
 	}
 }

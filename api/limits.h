@@ -11,6 +11,9 @@
 #define API_MAX_FAULTS           32           /* properties of one body told to be wrong */
 #define API_PAGE_DEFAULT         1000         /* entries of a page when $top is absent */
 #define API_PAGE_MAX             10000        /* and at most */
+#define API_EXPORT_BUSY_EVENTS   2000 /* logged a second: from there on exports rest … */
+#define API_EXPORT_REST          3    /* … after each piece so many times as long as it took, */
+#define API_EXPORT_MAX_REST_US   300000 /* … at most */
 #define API_EXPORT_PIECE         256  /* entries encoded in one turn: about 3 ms of the API thread */
 #define API_MAX_EXPORTS          16   /* streamed at once: each holds a piece, and asks the pool in turn */
 #define API_PAGE_MAX_BYTES       (256u << 20) /* of one answer */

@@ -1,5 +1,6 @@
 """Audit queries: pages that stay exact while events arrive, exports, counts, plus signs, rfevent."""
 import csv
+import datetime
 import io
 import json
 import os
@@ -134,6 +135,23 @@ def test_count_of_all_is_exact(log):
     body = page(log, "$top=1")
     assert body["Members@odata.count"] == log.sql("SELECT count(*) FROM event")[0][0]
     assert "Oem" not in body
+
+
+def test_a_serial_number_is_found_on_the_oldest_day(log):
+    """By its text alone, or a part of it, or with the time that it came in."""
+    house.wait_for(lambda: not log.sql("SELECT FROM log_day d WHERE searchable_seq < (SELECT min(first_seq) - 1"
+                                       " FROM log_day n WHERE n.day > d.day)"), 60, "all days that are over")
+    (body, received), = log.sql("SELECT t.body, e.received FROM event e JOIN message_text t ON t.log_day = e.log_day"
+                                " AND t.id = e.text_id WHERE e.seq = 7")
+    serial = body.rsplit(" ", 1)[1]
+    for text in (serial, serial.lower(), serial[3:20], f"; serial {serial}"):
+        found = page(log, filtered(f"contains(Message,'{text}')"))
+        assert seqs(found["Members"]) == [7] and found["Members@odata.count"] == 1
+    at = received.astimezone(datetime.timezone.utc)
+    for before, behind, expected in ((1, 1, [7]), (0, 1, [7]), (-1, 5, [])):
+        first, last = (f"{at + datetime.timedelta(seconds=s):%Y-%m-%dT%H:%M:%S.%fZ}" for s in (-before, behind))
+        question = f"contains(Message,'{serial}') and Created ge {first} and Created le {last}"
+        assert seqs(page(log, filtered(question))["Members"]) == expected, question
 
 
 def test_skip_and_pages_agree(log):
