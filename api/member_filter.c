@@ -14,8 +14,8 @@
 
 static bool is_path(struct str token)
 {
-	if (token.len == 0 || !memchr("@ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
-				      token.p[0], 53))
+	if (token.len == 0 ||
+	    !memchr("@ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", token.p[0], 53))
 		return false;
 	for (size_t i = 0; i < token.len; i++) {
 		unsigned char c = (unsigned char)token.p[i];
@@ -37,8 +37,7 @@ static bool read_number(struct str token, double *out)
 {
 	char text[64], *end;
 
-	if (token.len == 0 || token.len >= sizeof(text) ||
-	    !memchr("-0123456789", token.p[0], 11))
+	if (token.len == 0 || token.len >= sizeof(text) || !memchr("-0123456789", token.p[0], 11))
 		return false;
 	memcpy(text, token.p, token.len);
 	text[token.len] = '\0';
@@ -221,7 +220,8 @@ int member_order_parse(struct str text, struct member_order *out, struct err *er
 			return err_set(err, -EINVAL,
 				       "$orderby takes names of properties with commas between");
 		if (way.len > 0 && !str_eq(way, STR("asc")) && !str_eq(way, STR("desc")))
-			return err_set(err, -EINVAL, "behind a name of $orderby stands asc or desc");
+			return err_set(err, -EINVAL,
+				       "behind a name of $orderby stands asc or desc");
 		out->descends[out->n] = str_eq(way, STR("desc"));
 		out->paths[out->n++] = path;
 	} while (text.len > 0);

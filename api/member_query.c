@@ -62,9 +62,9 @@ static void find(struct query *query)
 			continue;
 		json = query->filter || query->order.n > 0 ? list->json(list->ctx, i) : NULL;
 		if (!query->filter || member_filter_passes(query->filter, json))
-			query->found[query->n++] = (struct found){
-				i, query->order.n > 0 ? json_incref(json) : NULL, &query->order
-			};
+			query->found[query->n++] =
+				(struct found){ i, query->order.n > 0 ? json_incref(json) : NULL,
+						&query->order };
 		json_decref(json);
 	}
 	strbuf_fini(&id);
@@ -104,8 +104,10 @@ static void put_page(const struct query *query, struct strbuf *out)
 	first = first < query->n ? first : query->n;
 	count = count < API_PAGE_MAX ? count : API_PAGE_MAX;
 	count = count < query->n - first ? count : query->n - first;
-	strbuf_putf(out, "{\"@odata.id\":\"%s\",\"@odata.type\":\"#%s.%s\",\"Name\":\"%s\",\"Members\":[",
-		    list->path, list->type, list->type, list->name);
+	strbuf_putf(
+		out,
+		"{\"@odata.id\":\"%s\",\"@odata.type\":\"#%s.%s\",\"Name\":\"%s\",\"Members\":[",
+		list->path, list->type, list->type, list->name);
 	for (uint64_t i = first; i < first + count; i++) {
 		strbuf_putf(out, "%s{\"@odata.id\":\"%s/", i > first ? "," : "", list->path);
 		list->put_id(list->ctx, query->found[i].i, out);

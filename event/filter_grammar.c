@@ -109,7 +109,9 @@ static int take_string(struct filter_parser *p)
 		else
 			break;
 	}
-	p->token = (struct filter_token){ FILTER_TOKEN_STRING, { p->text.p + p->at, at + 1 - p->at }, p->at };
+	p->token = (struct filter_token){ FILTER_TOKEN_STRING,
+					  { p->text.p + p->at, at + 1 - p->at },
+					  p->at };
 	p->at = at + 1;
 	return 0;
 }
@@ -132,7 +134,9 @@ int filter_advance(struct filter_parser *p)
 			       column_of(p, p->at));
 	end = p->at + 1;
 	if (c == '(' || c == ')' || c == ',') {
-		p->token.kind = c == '(' ? FILTER_TOKEN_OPEN : c == ')' ? FILTER_TOKEN_CLOSE : FILTER_TOKEN_COMMA;
+		p->token.kind = c == '('   ? FILTER_TOKEN_OPEN
+				: c == ')' ? FILTER_TOKEN_CLOSE
+					   : FILTER_TOKEN_COMMA;
 	} else {
 		p->token.kind = FILTER_TOKEN_WORD;
 		end = p->at + word_bytes((struct str){ p->text.p + p->at, p->text.len - p->at });
@@ -277,7 +281,8 @@ static int parse_operand(struct filter_parser *p, struct filter_node *node)
 	struct filter_value value;
 	int r = take_value(p, node, &value);
 
-	if (r == 0 && value.kind == FILTER_IS_NULL && node->op != FILTER_EQ && node->op != FILTER_NE) {
+	if (r == 0 && value.kind == FILTER_IS_NULL && node->op != FILTER_EQ &&
+	    node->op != FILTER_NE) {
 		p->token = at;
 		return filter_expected(p, "a value (null has no order)");
 	}

@@ -1,8 +1,8 @@
 /* Filter grammar: the one grammar of $filter, for whatever has names and values.
  *
- * `or < and < not < comparison`, eq ne gt ge lt le in, contains() startswith() endswith(), strings in
- * single quotes (OData). A dialect reads names and values; the tree is that of event/filter.h. Events
- * have one (filter_parse()), members of collections have another. Pure; thread: any.
+ * `or < and < not < comparison`, eq ne gt ge lt le in, contains() startswith() endswith(), strings
+ * in single quotes (OData). A dialect reads names and values; the tree is that of event/filter.h.
+ * Events have one (filter_parse()), members of collections have another. Pure; thread: any.
  */
 #ifndef EVENT_FILTER_GRAMMAR_H
 #define EVENT_FILTER_GRAMMAR_H
@@ -25,7 +25,7 @@ enum filter_token_kind {
 struct filter_token {
 	enum filter_token_kind kind;
 	struct str text; /* as written; a string with its quotes */
-	size_t at;	 /* byte of the filter's text */
+	size_t at;       /* byte of the filter's text */
 };
 
 struct filter_dialect {
@@ -35,8 +35,8 @@ struct filter_dialect {
 	/* The token is a value other than null: fill *out, do not advance. */
 	int (*read_value)(struct filter_parser *p, const struct filter_node *node,
 			  struct filter_value *out);
-	/* What was expected instead of this operator (or of this name, in a function); NULL: it fits. May
-	 * be NULL itself. */
+	/* What was expected instead of this operator (or of this name, in a function); NULL: it
+	 * fits. May be NULL itself. */
 	const char *(*refuses)(const struct filter_node *node);
 	void (*finish)(struct filter_node *node); /* of a comparison with its values; may be NULL */
 };
@@ -45,7 +45,8 @@ struct filter_dialect {
 int filter_parse_as(const struct filter_dialect *dialect, struct str text, struct filter **out,
 		    struct err *err);
 
-/* For dialects: the token under way, its text without quotes in the filter's memory, the next one. */
+/* For dialects: the token under way, its text without quotes in the filter's memory, the next one.
+ */
 const struct filter_token *filter_token(const struct filter_parser *p);
 int filter_take_text(struct filter_parser *p, struct str *out);
 int filter_advance(struct filter_parser *p);

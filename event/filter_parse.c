@@ -69,7 +69,8 @@ static int read_category(struct filter_parser *p, struct filter_value *value)
 	enum category category;
 
 	if (!category_parse(value->text, &category))
-		return filter_expected(p, "'alert', 'lifecycle', 'control', 'telemetry' or 'other'");
+		return filter_expected(p,
+				       "'alert', 'lifecycle', 'control', 'telemetry' or 'other'");
 	value->number = category;
 	return 0;
 }

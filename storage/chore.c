@@ -150,10 +150,10 @@ static void *run(void *ctx)
 			say_failure(chore, r, &err);
 		else
 			chore->said_waiting = false;
-		wait_ms(chore, r == -ENOTCONN ? AWAY_MS :
-			       r < 0	      ? AGAIN_MS :
-			       r > 0	      ? chore->config.more_ms :
-						chore->config.idle_ms);
+		wait_ms(chore, r == -ENOTCONN ? AWAY_MS
+			       : r < 0        ? AGAIN_MS
+			       : r > 0        ? chore->config.more_ms
+					      : chore->config.idle_ms);
 	}
 	return NULL;
 }

@@ -43,7 +43,7 @@ int log_bounds(struct db *db, struct log_bounds *out, struct err *err)
  * ------------------------------------------------------------------------------------ */
 
 int log_take_rows(struct db_result *const *results, size_t n_results, struct entry_batch **out,
-		     struct err *err)
+		  struct err *err)
 {
 	struct entry_batch *batch;
 	size_t n = 0, at = 0;
@@ -84,8 +84,7 @@ int log_run_read(struct db *db, const struct sql *sql, struct entry_batch **out,
 	return r;
 }
 
-int log_days(struct db *db, const struct log_query *query, struct db_result **out,
-		     struct err *err)
+int log_days(struct db *db, const struct log_query *query, struct db_result **out, struct err *err)
 {
 	char after[24], before[24];
 	const struct db_param params[] = {
@@ -144,7 +143,8 @@ static int narrow(struct db *db, int64_t from_us, int64_t to_us, struct log_piec
 int log_parts(struct db *db, const struct filter *filter, const struct log_piece *piece,
 	      bool descending, struct log_part out[LOG_MAX_PARTS], struct err *err)
 {
-	struct log_part known = { .piece = *piece, .is_searchable = true }, fresh = { .piece = *piece };
+	struct log_part known = { .piece = *piece, .is_searchable = true },
+			fresh = { .piece = *piece };
 	int64_t from_us, to_us;
 	int r = 1, n = 0;
 
@@ -199,7 +199,7 @@ static unsigned sources_named(void *ctx, struct str name, struct uuid *out)
  * without its day, which is the same, an index may answer alone; with it, the key gives the order.
  */
 void log_put_piece(struct sql *sql, struct log_naming *naming, const struct log_piece *piece,
-		      const struct filter *filter, bool with_day)
+		   const struct filter *filter, bool with_day)
 {
 	sql->sources_named = sources_named;
 	sql->ctx = naming;

@@ -112,7 +112,8 @@ static size_t guess_rows(struct log_naming *naming, const struct log_piece *piec
 /* The server believes that what passes is spread evenly, and would go through a day from its end to
  * find an hour of its beginning. When there is little of it in that time, or below that origin, it
  * is better found by that (event_received, event_origin) and sorted. */
-static bool sorts(struct log_naming *naming, const struct log_part *part, const struct filter *filter)
+static bool sorts(struct log_naming *naming, const struct log_part *part,
+		  const struct filter *filter)
 {
 	return part->piece.last_seq - part->piece.first_seq >= LOG_FEW_SEQS &&
 	       ((filter_bounds(filter, FILTER_CREATED) && !part->is_narrow) ||
@@ -160,8 +161,8 @@ static int unless_gone(const struct page *page, int r)
 	return r < 0 && log_day_is_gone(page->naming.db) ? 0 : r;
 }
 
-/* What passes of a part, or of these seqs of it ("{1,2}"; NULL: all). The seqs first, which an index
- * can often say by itself; then the rows of these alone. */
+/* What passes of a part, or of these seqs of it ("{1,2}"; NULL: all). The seqs first, which an
+ * index can often say by itself; then the rows of these alone. */
 static int read_part(struct page *page, const struct log_part *part, const char *seqs,
 		     struct err *err)
 {
@@ -212,8 +213,8 @@ static bool has_better_index(struct page *page, const struct log_piece *piece)
 	       guess_rows(&page->naming, piece, filter) <= LOG_SEARCH_ROWS;
 }
 
-/* How many blocks with the text to look into next: few at first, which is enough when it is frequent;
- * when it is rare, each has one event of it. */
+/* How many blocks with the text to look into next: few at first, which is enough when it is
+ * frequent; when it is rare, each has one event of it. */
 static size_t next_blocks(const struct page *page, size_t n)
 {
 	size_t most = page->limit < SEARCH_MAX_BLOCKS ? page->limit : SEARCH_MAX_BLOCKS;
@@ -259,7 +260,8 @@ static int read_day(struct page *page, const struct log_piece *piece, struct err
 {
 	const struct log_query *query = page->query;
 	struct log_part parts[LOG_MAX_PARTS];
-	int n = log_parts(page->naming.db, query->filter, piece, query->descending, parts, err), r = 0;
+	int n = log_parts(page->naming.db, query->filter, piece, query->descending, parts, err),
+	    r = 0;
 
 	for (int i = 0; i < n && r == 0 && page->limit > 0; i++) {
 		bool by_text = page->text.len > 0 && parts[i].is_searchable &&

@@ -20,7 +20,7 @@ struct sql;
 struct log_piece {
 	struct str day; /* "2026-11-21", of the result it was read from */
 	int64_t first_seq, last_seq;
-	int64_t searchable_seq; /* up to it search_block has the day's texts */
+	int64_t searchable_seq;    /* up to it search_block has the day's texts */
 	int64_t first_us, last_us; /* when these were received; none: first_us > last_us */
 };
 
@@ -40,11 +40,11 @@ struct log_piece log_day_at(const struct db_result *days, size_t row);
 struct log_part {
 	struct log_piece piece;
 	bool is_searchable; /* all of it */
-	bool is_narrow;	    /* as its time of receipt allows */
+	bool is_narrow;     /* as its time of receipt allows */
 };
-/* What of a piece may have what passes, in the query's order: what search_block knows of, narrowed to the
- * filter's time of receipt, and what is newer. All of it as one, when the filter asks for neither words
- * nor a time. Returns how many parts. */
+/* What of a piece may have what passes, in the query's order: what search_block knows of, narrowed
+ * to the filter's time of receipt, and what is newer. All of it as one, when the filter asks for
+ * neither words nor a time. Returns how many parts. */
 #define LOG_MAX_PARTS 2
 int log_parts(struct db *db, const struct filter *filter, const struct log_piece *piece,
 	      bool descending, struct log_part out[LOG_MAX_PARTS], struct err *err);

@@ -14,16 +14,12 @@
 #include "storage/limits.h"
 
 #define IDLE_MS 1000
-#define MORE_MS 100 /* while events come in: how far behind the log's end searches ask event by event */
+#define MORE_MS 100 /* while events come in: what is not packed yet is asked event by event */
 #define BUSY_US (2 * CLOCK_US_PER_S)
-
-#define TEXT_OF(number)  TEXT_OF_(number)
-#define TEXT_OF_(number) #number
 
 /* Between the texts of a block. Where it stands in a text, or in what is looked for, is a blank. */
 #define MARK              "E'\\x01'"
 #define MARK_CHAR         '\x01'
-#define FOLDED(text)      "translate(lower((" text ") COLLATE \"C\"), " MARK ", ' ')"
 #define SEQS_BYTES_OF_ONE 20
 
 /* --- making them --------------------------------------------------------------------------------
@@ -94,26 +90,65 @@ struct stretch {
 	int64_t from_seq, to_seq;
 };
 
-/* 1, or 0: nothing needs it. A day that is over is finished; of one under way there must be
- * SEARCH_TURN_MIN_SEQS, and whole blocks are made. */
+/* $1: at most so many seqs, $2: at least, $3: in whole blocks of. A day that is over is finished.
+ */
+static const char next_sql[] =
+	"SELECT to_char(day, 'YYYY-MM-DD'), from_seq,"
+	" CASE WHEN n > $1::bigint THEN from_seq + $1::bigint"
+	" WHEN is_over THEN from_seq + n"
+	" ELSE from_seq + n - n % $3::bigint END"
+	" FROM (SELECT day, is_over, from_seq, last_seq - from_seq AS n FROM ("
+	"SELECT d.day, d.day < c.log_day AS is_over,"
+	" greatest(d.searchable_seq, d.first_seq - 1) AS from_seq,"
+	" COALESCE(lead(d.first_seq) OVER (ORDER BY d.day) - 1, c.seq) AS last_seq"
+	" FROM log_day d, counter c) days) stretches"
+	" WHERE n >= $2::bigint OR (is_over AND n > 0) ORDER BY day DESC LIMIT 1";
+
+/* Of a stretch: $1 its day, $2 what it comes after, $3 its end. */
+static const char claim_sql[] = "SELECT 1 FROM log_day WHERE day = $1::date"
+				" AND greatest(searchable_seq, first_seq - 1) = $2::bigint"
+				" FOR UPDATE SKIP LOCKED";
+
+/* The same; $4: seqs of a block, $5: bytes of a text that is too long. A seq may be nobody's, after
+ * a restore: its member is null. */
+static const char insert_sql[] =
+	"INSERT INTO search_block (log_day, first_seq, last_seq, first_received, last_received,"
+	" has_long, texts, members)"
+	" SELECT $1::date, min(seq), max(seq), min(received), max(received),"
+	" COALESCE(bool_or(is_long), false),"
+	" COALESCE(string_agg(DISTINCT text, " MARK " ORDER BY text), ''),"
+	" array_agg(member ORDER BY seq) FROM ("
+	"SELECT *, CASE WHEN is_long THEN 0 WHEN text IS NOT NULL THEN"
+	" dense_rank() OVER (PARTITION BY block ORDER BY text) END::smallint AS member FROM ("
+	"SELECT seq, received, (seq - 1 - $2::bigint) / $4::bigint AS block,"
+	" octet_length(body) > $5::bigint AS is_long,"
+	" CASE WHEN octet_length(body) <= $5::bigint"
+	" THEN translate(lower(body COLLATE \"C\"), " MARK ", ' ') END COLLATE \"C\" AS text FROM ("
+	"SELECT s.seq, e.received, COALESCE(t.body, e.sender_message) AS body"
+	" FROM generate_series($2::bigint + 1, $3::bigint) s(seq)"
+	" LEFT JOIN event e ON e.seq = s.seq AND e.log_day = $1::date"
+	" AND e.seq > $2::bigint AND e.seq <= $3::bigint"
+	" LEFT JOIN message_text t ON t.id = e.text_id AND t.log_day = $1::date"
+	") bodies) texts) members GROUP BY block HAVING count(received) > 0";
+
+static const char move_sql[] =
+	"UPDATE log_day d SET searchable_seq = $3::bigint,"
+	" first_received = least(d.first_received, b.first),"
+	" last_received = greatest(d.last_received, b.last)"
+	" FROM (SELECT min(first_received) AS first, max(last_received) AS last FROM search_block"
+	" WHERE log_day = $1::date AND last_seq > $2::bigint AND last_seq <= $3::bigint) b"
+	" WHERE d.day = $1::date";
+
+/* 1, or 0: nothing needs it. */
 static int next_stretch(struct db *db, struct stretch *out, struct err *err)
 {
+	char most[24], least[24], block[24];
+	const struct db_param params[] = { db_i64(SEARCH_TURN_SEQS, most),
+					   db_i64(SEARCH_TURN_MIN_SEQS, least),
+					   db_i64(SEARCH_BLOCK_SEQS, block) };
 	struct db_result *result;
-	int r;
+	int r = db_query(db, next_sql, params, ARRAY_LEN(params), &result, err);
 
-	r = db_query(db,
-		     "SELECT to_char(day, 'YYYY-MM-DD'), from_seq,"
-		     " CASE WHEN last_seq - from_seq > " TEXT_OF((SEARCH_TURN_SEQS))
-		     " THEN from_seq + " TEXT_OF((SEARCH_TURN_SEQS)) " WHEN is_over THEN last_seq"
-		     " ELSE last_seq - (last_seq - from_seq) % " TEXT_OF(SEARCH_BLOCK_SEQS) " END FROM ("
-		     "SELECT d.day, greatest(d.searchable_seq, d.first_seq - 1) AS from_seq,"
-		     " d.day < c.log_day AS is_over,"
-		     " COALESCE(lead(d.first_seq) OVER (ORDER BY d.day) - 1, c.seq) AS last_seq"
-		     " FROM log_day d, counter c) s"
-		     " WHERE (is_over AND last_seq > from_seq)"
-		     " OR last_seq - from_seq >= " TEXT_OF((SEARCH_TURN_MIN_SEQS))
-		     " ORDER BY day DESC LIMIT 1",
-		     NULL, 0, &result, err);
 	if (r < 0)
 		return r;
 	r = db_rows(result) == 1;
@@ -126,129 +161,46 @@ static int next_stretch(struct db *db, struct stretch *out, struct err *err)
 	return r;
 }
 
-/* The day's row, unless somebody else makes its blocks, or has made these. */
-static int claim(struct db *db, const struct stretch *stretch, struct err *err)
+/* In a transaction: 1, or 0 when somebody else makes the day's blocks, or has made these. */
+static int make_stretch(struct db *db, const struct stretch *stretch, struct err *err)
 {
+	char from[24], to[24], block[24], longest[24];
+	const struct db_param params[] = { DB_STR(str_of(stretch->day)),
+					   db_i64(stretch->from_seq, from),
+					   db_i64(stretch->to_seq, to),
+					   db_i64(SEARCH_BLOCK_SEQS, block),
+					   db_i64(SEARCH_LONG_BYTES, longest) };
 	struct db_result *result;
-	struct sql sql;
-	int r;
+	int r = db_query(db, claim_sql, params, 2, &result, err);
 
-	sql_init(&sql);
-	strbuf_put_text(&sql.text, "SELECT 1 FROM log_day WHERE day = ");
-	sql_put_text(&sql, str_of(stretch->day));
-	strbuf_put_text(&sql.text, "::date AND greatest(searchable_seq, first_seq - 1) = ");
-	sql_put_i64(&sql, stretch->from_seq);
-	strbuf_put_text(&sql.text, " FOR UPDATE SKIP LOCKED");
-	r = db_query(db, sql.text.p, sql.params, sql.n_params, &result, err);
-	sql_fini(&sql);
 	if (r < 0)
 		return r;
 	r = (int)db_rows(result);
 	db_result_free(result);
-	return r;
-}
-
-/* "$n::bigint" of a stretch's end. */
-static void put_from(struct sql *sql, const struct stretch *stretch)
-{
-	sql_put_i64(sql, stretch->from_seq);
-}
-
-static int insert_blocks(struct db *db, const struct stretch *stretch, struct err *err)
-{
-	struct str day = str_of(stretch->day);
-	struct sql sql;
-	int r;
-
-	sql_init(&sql);
-	strbuf_put_text(&sql.text, "INSERT INTO ");
-	sql_put_table(&sql, "search_block", day);
-	strbuf_put_text(&sql.text, " (log_day, first_seq, last_seq, first_received, last_received,"
-				   " has_long, texts, members) SELECT ");
-	sql_put_text(&sql, day);
-	strbuf_put_text(&sql.text,
-			"::date, min(seq), max(seq), min(received), max(received),"
-			" COALESCE(bool_or(is_long), false),"
-			" COALESCE(string_agg(DISTINCT text, " MARK " ORDER BY text), ''),"
-			" array_agg(member ORDER BY seq) FROM (SELECT *,"
-			" CASE WHEN is_long THEN 0 WHEN text IS NOT NULL THEN"
-			" dense_rank() OVER (PARTITION BY block ORDER BY text) END::smallint AS member"
-			" FROM (SELECT s.seq, e.received, (s.seq - 1 - ");
-	put_from(&sql, stretch);
-	strbuf_put_text(&sql.text, ") / " TEXT_OF(SEARCH_BLOCK_SEQS) " AS block,"
-				   " octet_length(m.body) > " TEXT_OF(SEARCH_LONG_BYTES) " AS is_long,"
-				   " CASE WHEN octet_length(m.body) <= " TEXT_OF(SEARCH_LONG_BYTES)
-				   " THEN " FOLDED("m.body") " END COLLATE \"C\" AS text"
-				   " FROM generate_series(1 + ");
-	put_from(&sql, stretch);
-	strbuf_put_text(&sql.text, ", ");
-	sql_put_i64(&sql, stretch->to_seq);
-	/* A seq may be nobody's, after a restore: its member is null. */
-	strbuf_put_text(&sql.text, ") s(seq) LEFT JOIN ");
-	sql_put_table(&sql, "event", day);
-	strbuf_put_text(&sql.text, " e ON e.seq = s.seq AND e.log_day = ");
-	sql_put_text(&sql, day);
-	strbuf_put_text(&sql.text, "::date AND e.seq > ");
-	put_from(&sql, stretch);
-	strbuf_put_text(&sql.text, " AND e.seq <= ");
-	sql_put_i64(&sql, stretch->to_seq);
-	strbuf_put_text(&sql.text, " LEFT JOIN ");
-	sql_put_table(&sql, "message_text", day);
-	strbuf_put_text(&sql.text, " t ON t.id = e.text_id AND t.log_day = ");
-	sql_put_text(&sql, day);
-	strbuf_put_text(&sql.text,
-			"::date, LATERAL (SELECT COALESCE(t.body, e.sender_message) AS body) m) x) y"
-			" GROUP BY block HAVING count(received) > 0");
-	r = sql.text.failed ? -ENOMEM : db_query(db, sql.text.p, sql.params, sql.n_params, NULL, err);
-	sql_fini(&sql);
-	return r;
-}
-
-static int move_on(struct db *db, const struct stretch *stretch, struct err *err)
-{
-	struct sql sql;
-	int r;
-
-	sql_init(&sql);
-	strbuf_put_text(&sql.text, "UPDATE log_day d SET searchable_seq = ");
-	sql_put_i64(&sql, stretch->to_seq);
-	strbuf_put_text(&sql.text, ", first_received = least(d.first_received, b.first),"
-				   " last_received = greatest(d.last_received, b.last)"
-				   " FROM (SELECT min(first_received) AS first, max(last_received) AS last"
-				   " FROM ");
-	sql_put_table(&sql, "search_block", str_of(stretch->day));
-	strbuf_put_text(&sql.text, " WHERE log_day = ");
-	sql_put_text(&sql, str_of(stretch->day));
-	strbuf_put_text(&sql.text, "::date AND last_seq > ");
-	sql_put_i64(&sql, stretch->from_seq);
-	strbuf_put_text(&sql.text, ") b WHERE d.day = ");
-	sql_put_text(&sql, str_of(stretch->day));
-	strbuf_put_text(&sql.text, "::date");
-	r = db_query(db, sql.text.p, sql.params, sql.n_params, NULL, err);
-	sql_fini(&sql);
-	return r;
+	if (r == 0)
+		return 0;
+	r = db_query(db, insert_sql, params, ARRAY_LEN(params), NULL, err);
+	if (r == 0)
+		r = db_query(db, move_sql, params, 3, NULL, err);
+	return r < 0 ? r : 1;
 }
 
 int search_blocks_make(struct db *db, struct err *err)
 {
 	struct stretch stretch;
-	int r = next_stretch(db, &stretch, err), claimed;
+	int r = next_stretch(db, &stretch, err), made = 0;
 
 	if (r <= 0)
 		return r;
 	r = db_begin(db, err);
 	if (r < 0)
 		return r;
-	claimed = r = claim(db, &stretch, err);
-	if (r > 0)
-		r = insert_blocks(db, &stretch, err);
-	if (r == 0 && claimed > 0)
-		r = move_on(db, &stretch, err);
-	if (r == 0 && claimed > 0)
+	made = make_stretch(db, &stretch, err);
+	if (made > 0)
 		r = db_commit(db, err);
 	else
 		db_rollback(db);
-	return r < 0 ? r : claimed;
+	return r < 0 ? r : made;
 }
 
 /* --- looking through them -----------------------------------------------------------------------
@@ -263,14 +215,15 @@ static void put_blocks(struct sql *sql, const struct search_question *question, 
 	strbuf_put_text(&sql->text, "::date AND b.last_seq >= ");
 	sql_put_i64(sql, question->first_seq);
 	/* By the key, for the end of an index scan; and exactly. */
-	strbuf_put_text(&sql->text, " AND b.last_seq < " TEXT_OF(SEARCH_BLOCK_SEQS) " + ");
-	sql_put_i64(sql, question->last_seq);
+	strbuf_put_text(&sql->text, " AND b.last_seq < ");
+	sql_put_i64(sql, question->last_seq + SEARCH_BLOCK_SEQS);
 	strbuf_put_text(&sql->text, " AND b.first_seq <= ");
 	sql_put_i64(sql, question->last_seq);
 	strbuf_put_text(&sql->text, " AND (b.has_long OR strpos(b.texts, ");
 	sql_put_text(sql, text);
 	strbuf_put_text(&sql->text, " COLLATE \"C\") > 0)");
-	strbuf_putf(&sql->text, " ORDER BY b.last_seq %s LIMIT ", question->descending ? "DESC" : "ASC");
+	strbuf_putf(&sql->text, " ORDER BY b.last_seq %s LIMIT ",
+		    question->descending ? "DESC" : "ASC");
 	sql_put_i64(sql, (int64_t)question->max_blocks);
 }
 
@@ -283,7 +236,8 @@ static int run_question(struct db *db, const struct search_question *question, s
 	sql_init(&sql);
 	strbuf_put_text(&sql.text, "SELECT b.first_seq, b.last_seq, b.texts, b.members FROM ");
 	put_blocks(&sql, question, text);
-	r = sql.text.failed ? -ENOMEM : db_query(db, sql.text.p, sql.params, sql.n_params, out, err);
+	r = sql.text.failed ? -ENOMEM
+			    : db_query(db, sql.text.p, sql.params, sql.n_params, out, err);
 	sql_fini(&sql);
 	return r;
 }

@@ -1,5 +1,5 @@
-/* Words looked for in the log: each question is asked while no text is searchable, and then while all
- * are, some are, and none of the newest are. The answers must be the same. */
+/* Words looked for in the log: each question is asked while no text is searchable, and then while
+ * all are, some are, and none of the newest are. The answers must be the same. */
 #include "tests/unit/storage/log_fixture.h"
 
 #include "event/filter.h"
@@ -7,15 +7,15 @@
 #include "storage/partitions.h"
 #include "storage/search_blocks.h"
 
-#define FIRST_DAY  1503 /* events; no multiple of anything */
-#define N_EVENTS   6000
+#define FIRST_DAY 1503 /* events; no multiple of anything */
+#define N_EVENTS  6000
 /* Made of the second day: a turn, and of what is left no turn. */
 #define DAY_UNDER_WAY SEARCH_TURN_SEQS
-#define GAP_BEGIN  250 /* seqs that are nobody's, as after a restore */
-#define GAP_END    780
-#define LONG_SEQ   100
-#define MARKED_SEQ 1201
-#define SENT_SEQ   3000 /* has a sender's text alone */
+#define GAP_BEGIN     250 /* seqs that are nobody's, as after a restore */
+#define GAP_END       780
+#define LONG_SEQ      100
+#define MARKED_SEQ    1201
+#define SENT_SEQ      3000 /* has a sender's text alone */
 
 static struct house *house;
 static struct db *db;
@@ -45,7 +45,8 @@ static int fill(void **state)
 		 "      WHEN seq = %d THEN E'marked \\x01 Place'"
 		 "      WHEN seq %% 500 = 3 THEN ''"
 		 "      WHEN seq %% 3 = 0 THEN 'Link of port ' || seq %% 7 || ' is DOWN'"
-		 "      WHEN seq %% 3 = 1 THEN 'Drive ' || seq || ' \xc3\x84RGER; serial ' || md5(seq::text)"
+		 "      WHEN seq %% 3 = 1 THEN 'Drive ' || seq || ' \xc3\x84RGER; serial ' || "
+		 "md5(seq::text)"
 		 "      ELSE 'Input ' || seq %% 997 || ' V' END AS body"
 		 " FROM generate_series(1, %d) seq, (SELECT log_day FROM counter) c"
 		 " WHERE seq NOT BETWEEN %d AND %d AND seq %% 400 <> 17 AND seq <> %d",
@@ -53,13 +54,16 @@ static int fill(void **state)
 	pg_sql(db, sql);
 	pg_sql(db, "INSERT INTO message_text SELECT DISTINCT day, md5(body)::uuid, body FROM made");
 	snprintf(sql, sizeof(sql),
-		 "INSERT INTO event (log_day, seq, source_id, received, delivery, idx, part, category,"
+		 "INSERT INTO event (log_day, seq, source_id, received, delivery, idx, part, "
+		 "category,"
 		 " severity, step, facts, text_id, sender_message, message_id)"
 		 " SELECT c.log_day + (seq > %d)::int, seq, md5('s' || seq %% 50)::uuid,"
-		 " timestamptz '2026-11-20 10:00Z' + seq * interval '1 second', gen_random_uuid(), 0, 0,"
+		 " timestamptz '2026-11-20 10:00Z' + seq * interval '1 second', gen_random_uuid(), "
+		 "0, 0,"
 		 " 0, seq %% 4, 0, 0, md5(body)::uuid, CASE WHEN seq = %d THEN 'Only SENT' END,"
 		 " 'Plant.1.0.K' || seq %% 10"
-		 " FROM generate_series(1, %d) seq LEFT JOIN made m USING (seq), (SELECT log_day FROM counter) c"
+		 " FROM generate_series(1, %d) seq LEFT JOIN made m USING (seq), (SELECT log_day "
+		 "FROM counter) c"
 		 " WHERE seq NOT BETWEEN %d AND %d",
 		 FIRST_DAY, SENT_SEQ, N_EVENTS, GAP_BEGIN, GAP_END);
 	pg_sql(db, sql);
@@ -239,7 +243,8 @@ static void check_same(ask_fn *how)
 	expected = ask_all(how);
 	make_blocks(db);
 	compare(expected, how, "all searchable");
-	pg_sql(db, "UPDATE log_day SET searchable_seq = 0 WHERE day = (SELECT max(day) FROM log_day)");
+	pg_sql(db,
+	       "UPDATE log_day SET searchable_seq = 0 WHERE day = (SELECT max(day) FROM log_day)");
 	compare(expected, how, "the first day searchable");
 	free_answers(expected);
 }
@@ -284,10 +289,11 @@ static void test_how_far_they_are_made(void **state)
 	assert_int_equal(pg_int(db, "SELECT count(*) FROM search_block a JOIN search_block b"
 				    " ON a.first_seq < b.first_seq AND a.last_seq >= b.first_seq"),
 			 0);
-	assert_int_equal(pg_int(db, "SELECT count(*) FROM event e JOIN log_day d ON d.day = e.log_day"
-				    " WHERE e.seq <= d.searchable_seq AND NOT EXISTS (SELECT FROM"
-				    " search_block b WHERE b.log_day = e.log_day"
-				    " AND e.seq BETWEEN b.first_seq AND b.last_seq)"),
+	assert_int_equal(pg_int(db,
+				"SELECT count(*) FROM event e JOIN log_day d ON d.day = e.log_day"
+				" WHERE e.seq <= d.searchable_seq AND NOT EXISTS (SELECT FROM"
+				" search_block b WHERE b.log_day = e.log_day"
+				" AND e.seq BETWEEN b.first_seq AND b.last_seq)"),
 			 0);
 	assert_int_equal(pg_int(db, "SELECT count(*) FROM search_block"
 				    " WHERE cardinality(members) <> last_seq - first_seq + 1"
