@@ -1,5 +1,6 @@
 #include "subscribe/source_url.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
@@ -8,7 +9,9 @@
 #include "subscribe/limits.h"
 
 /* How much of a bad address the words of an error show. */
-#define SHOWN_BYTES 120
+#define SHOWN_BYTES    120
+#define NAME_MAX_BYTES 253 /* of a host: RFC 1035, section 2.3.4 */
+#define ZONE_MAX_BYTES 33  /* of an address, with its percent sign */
 
 static struct str shown(struct str s)
 {
@@ -35,9 +38,50 @@ static size_t find_any(struct str s, const char *bytes)
 	return i;
 }
 
-static bool is_host_char(char c)
+static bool is_of(struct str s, const char *others)
 {
-	return isalnum((unsigned char)c) || is_one_of(c, ".:-_[]%");
+	for (size_t i = 0; i < s.len; i++)
+		if (!isalnum((unsigned char)s.p[i]) && !is_one_of(s.p[i], others))
+			return false;
+	return s.len > 0;
+}
+
+/* With its zone, if it has one: "fe80::1%eth0". */
+static bool is_ipv6(struct str s)
+{
+	struct str address = { s.p, str_find_char(s, '%') };
+	char text[INET6_ADDRSTRLEN];
+	struct in6_addr ignored;
+
+	if (address.len < s.len && !is_of(after(s, address.len + 1), ".-_"))
+		return false;
+	if (address.len >= sizeof(text) || s.len - address.len > ZONE_MAX_BYTES)
+		return false;
+	memcpy(text, address.p, address.len);
+	text[address.len] = '\0';
+	return inet_pton(AF_INET6, text, &ignored) == 1;
+}
+
+static bool is_port(struct str s)
+{
+	uint64_t port;
+
+	return str_to_u64(s, &port) && port > 0 && port <= 65535;
+}
+
+/* A name or an address, "[…]" around an IPv6 address, with a port or without. */
+static bool is_authority(struct str s)
+{
+	bool bracketed = s.len > 0 && s.p[0] == '[';
+	size_t end = str_find_char(s, bracketed ? ']' : ':');
+	struct str rest;
+
+	if (bracketed && (end == s.len || !is_ipv6((struct str){ s.p + 1, end - 1 })))
+		return false;
+	if (!bracketed && (end > NAME_MAX_BYTES || !is_of((struct str){ s.p, end }, ".-_")))
+		return false;
+	rest = after(s, bracketed ? end + 1 : end);
+	return rest.len == 0 || (rest.p[0] == ':' && is_port(after(rest, 1)));
 }
 
 static void put_lower(struct strbuf *out, struct str s)
@@ -62,10 +106,7 @@ int source_url_origin(struct str url, struct strbuf *out, struct err *err)
 	struct str host = after(url, scheme), own_port = scheme == 8 ? STR(":443") : STR(":80");
 
 	host.len = find_any(host, "/?#");
-	for (size_t i = 0; i < host.len; i++)
-		if (!is_host_char(host.p[i]))
-			host.len = 0;
-	if (scheme == 0 || host.len == 0)
+	if (scheme == 0 || !is_authority(host))
 		return err_set(err, -EINVAL, "'%.*s' is not https://HOST or https://HOST:PORT",
 			       STR_ARG(shown(url)));
 	if (str_ends_with(host, own_port))

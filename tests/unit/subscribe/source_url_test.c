@@ -37,6 +37,26 @@ static void origins(void **state)
 		{ "https://10.1.2.3 evil", NULL },
 		{ "https://10.1.2.3\r\nX: y", NULL },
 		{ "", NULL },
+		/* Ports are numbers, and IPv6 addresses addresses. */
+		{ "https://bmc_7.example:65535", "https://bmc_7.example:65535" },
+		{ "https://[::ffff:10.1.2.3%eth0.5]:1", "https://[::ffff:10.1.2.3%eth0.5]:1" },
+		{ "https://a:", NULL },
+		{ "https://a:0", NULL },
+		{ "https://a:65536", NULL },
+		{ "https://a:443x", NULL },
+		{ "https://a:b:c", NULL },
+		{ "https://a%25b", NULL },
+		{ "https://:443", NULL },
+		{ "https://fe80::1", NULL },
+		{ "https://[fe80::1", NULL },
+		{ "https://fe80::1]", NULL },
+		{ "https://[fe80::1]x", NULL },
+		{ "https://[fe80::1]:", NULL },
+		{ "https://[fe80::1%]", NULL },
+		{ "https://[fe80::1%a%b]", NULL },
+		{ "https://[10.1.2.3]", NULL },
+		{ "https://[--SS%S::4]", NULL },
+		{ "https://[]", NULL },
 	};
 	struct strbuf out;
 
@@ -54,6 +74,18 @@ static void origins(void **state)
 			assert_int_equal(r, -EINVAL);
 		strbuf_fini(&out);
 	}
+}
+
+static void long_hosts(void **state)
+{
+	char url[300] = "https://";
+	struct strbuf out;
+
+	memset(url + 8, 'x', sizeof(url) - 8);
+	strbuf_init(&out, 1024);
+	assert_int_equal(source_url_origin((struct str){ url, 8 + 253 }, &out, NULL), 0);
+	assert_int_equal(source_url_origin((struct str){ url, 8 + 254 }, &out, NULL), -EINVAL);
+	strbuf_fini(&out);
 }
 
 static void references(void **state)
@@ -143,6 +175,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(origins),
+		cmocka_unit_test(long_hosts),
 		cmocka_unit_test(references),
 		cmocka_unit_test(too_long),
 	};
