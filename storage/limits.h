@@ -30,11 +30,11 @@
 #define LOG_PIECE_SEQS 100000		     /* looked at by one question of a reader of all the log */
 #define LOG_PAGE_MAX_BYTES (512u << 20)	     /* texts of one read */
 #define SEARCH_BLOCK_SEQS 256		     /* of the log, whose texts one row of `search_block` holds */
-#define SEARCH_LONG_BYTES 2048		     /* a text beyond it is looked at where it is */
+#define SEARCH_LONG_BYTES 1024		     /* a text beyond it is looked at where it is */
 #define SEARCH_TURN_SEQS (16 * SEARCH_BLOCK_SEQS) /* made searchable by one transaction at most, */
 #define SEARCH_TURN_MIN_SEQS (4 * SEARCH_BLOCK_SEQS) /* … and at least, of a day under way */
 #define SEARCH_FIRST_BLOCKS 4		     /* with the text: whose events the first question looks at */
-#define SEARCH_MAX_BLOCKS 256		     /* … and the later ones: as many as events are wanted */
+#define SEARCH_MAX_BLOCKS 64		     /* … and later ones: as many as events are wanted, 16 MiB at most */
 #define TEXT_CACHE_MAX 65536		     /* ids of texts known to stand in the day's dictionary */
 #define LOG_DAYS_AHEAD 3		     /* partitions attached before they are needed */
 #define UPSTREAM_MAX_RANGES_TEXT "1000"     /* of one stream of another rfeventd, which sends in order: it
