@@ -23,11 +23,6 @@ static bool has_zero_byte(uint64_t word)
 	return ((word - ONES) & ~word & HIGHS) != 0;
 }
 
-static char lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-}
-
 struct str str_of(const char *text)
 {
 	return (struct str){ text, text ? strlen(text) : 0 };
@@ -43,7 +38,7 @@ bool str_eq_nocase(struct str a, struct str b)
 	if (a.len != b.len)
 		return false;
 	for (size_t i = 0; i < a.len; i++)
-		if (lower(a.p[i]) != lower(b.p[i]))
+		if (char_lower(a.p[i]) != char_lower(b.p[i]))
 			return false;
 	return true;
 }

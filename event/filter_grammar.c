@@ -160,7 +160,7 @@ static int take_kind(struct filter_parser *p, enum filter_token_kind kind, const
 
 /* --- values ----------------------------------------------------------------------------------- */
 
-int filter_too_large(struct filter_parser *p)
+static int too_large(struct filter_parser *p)
 {
 	return filter_fail(p, "the filter is too large");
 }
@@ -173,7 +173,7 @@ static int unquote(struct filter_parser *p, struct str *out)
 	size_t len = 0;
 
 	if (!text)
-		return filter_too_large(p);
+		return too_large(p);
 	for (size_t i = 1; i + 1 < quoted.len; i++) {
 		text[len++] = quoted.p[i];
 		if (quoted.p[i] == '\'')
@@ -188,7 +188,7 @@ int filter_take_text(struct filter_parser *p, struct str *out)
 	if (p->token.kind == FILTER_TOKEN_STRING)
 		return unquote(p, out);
 	*out = arena_copy(p->memory, p->token.text);
-	return out->p ? 0 : filter_too_large(p);
+	return out->p ? 0 : too_large(p);
 }
 
 const struct filter_token *filter_token(const struct filter_parser *p)
@@ -213,7 +213,7 @@ static int keep_values(struct filter_parser *p, struct filter_node *node,
 {
 	node->values = arena_alloc(p->memory, n * sizeof(values[0]));
 	if (!node->values)
-		return filter_too_large(p);
+		return too_large(p);
 	memcpy(node->values, values, n * sizeof(values[0]));
 	node->n_values = n;
 	return 0;
@@ -229,7 +229,7 @@ static int add_node(struct filter_parser *p, enum filter_op op, struct filter_no
 		return filter_fail(p, "more than %d comparisons and connectives", FILTER_MAX_NODES);
 	node = arena_alloc(p->memory, sizeof(*node));
 	if (!node)
-		return filter_too_large(p);
+		return too_large(p);
 	node->op = op;
 	*out = node;
 	return 0;
@@ -243,7 +243,7 @@ static int parse_list(struct filter_parser *p, struct filter_node *node)
 
 	while (r == 0) {
 		if (n == FILTER_MAX_NODES)
-			return filter_too_large(p);
+			return too_large(p);
 		r = take_value(p, node, &values[n]);
 		if (r < 0)
 			return r;

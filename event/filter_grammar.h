@@ -54,6 +54,5 @@ int filter_advance(struct filter_parser *p);
 int filter_expected(struct filter_parser *p, const char *what);
 int filter_fail(struct filter_parser *p, const char *format, ...)
 	__attribute__((format(printf, 2, 3))); /* "column N: " and the words */
-int filter_too_large(struct filter_parser *p);
 
 #endif

@@ -84,7 +84,7 @@ static struct fact fact_of(enum filter_name name, const struct entry *entry,
 
 static unsigned char folded(char c)
 {
-	return (unsigned char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+	return (unsigned char)char_lower(c);
 }
 
 static int compare_text(struct str a, struct str b, bool fold)

@@ -135,11 +135,8 @@ static struct str keep(char **at, struct str text)
 
 static void lower(char *out, struct str text)
 {
-	for (size_t i = 0; i < text.len; i++) {
-		char c = text.p[i];
-
-		out[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-	}
+	for (size_t i = 0; i < text.len; i++)
+		out[i] = char_lower(text.p[i]);
 }
 
 static struct str keep_lower(char **at, struct str text)

@@ -22,8 +22,8 @@ size_t token_of_path(struct str path, char out[RECEIVER_TOKEN_MAX_CHARS + 1])
 	while (start + n < path.len && is_base32(path.p[start + n])) {
 		if (n == RECEIVER_TOKEN_MAX_CHARS)
 			return 0;
-		char c = path.p[start + n];
-		out[n++] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+		out[n] = char_lower(path.p[start + n]);
+		n++;
 	}
 	out[n] = '\0';
 	return n < RECEIVER_TOKEN_MIN_CHARS ? 0 : n;

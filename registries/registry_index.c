@@ -38,11 +38,6 @@ struct registry_index {
 	struct table newest;  /* of registries, by prefix */
 };
 
-static char lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
-}
-
 /* False when no index holds so long a name. */
 static bool hash_name(struct str prefix, struct str key, uint64_t *out)
 {
@@ -52,10 +47,10 @@ static bool hash_name(struct str prefix, struct str key, uint64_t *out)
 	if (prefix.len > REGISTRY_MAX_PREFIX_BYTES || key.len > REGISTRY_MAX_KEY_BYTES)
 		return false;
 	for (size_t i = 0; i < prefix.len; i++)
-		name[n++] = lower(prefix.p[i]);
+		name[n++] = char_lower(prefix.p[i]);
 	name[n++] = '.';
 	for (size_t i = 0; i < key.len; i++)
-		name[n++] = lower(key.p[i]);
+		name[n++] = char_lower(key.p[i]);
 	*out = map_hash((struct str){ name, n });
 	return true;
 }
@@ -65,7 +60,7 @@ static int compare_nocase(struct str a, struct str b)
 	size_t n = a.len < b.len ? a.len : b.len;
 
 	for (size_t i = 0; i < n; i++) {
-		int order = (unsigned char)lower(a.p[i]) - (unsigned char)lower(b.p[i]);
+		int order = (unsigned char)char_lower(a.p[i]) - (unsigned char)char_lower(b.p[i]);
 
 		if (order != 0)
 			return order;

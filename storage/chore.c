@@ -27,6 +27,7 @@ struct chore {
 	pthread_mutex_t mutex;
 	pthread_cond_t stopped;
 	struct db *db;     /* NULL: away */
+	bool has_tables;   /* seen over this connection */
 	bool said_waiting; /* once until a turn goes well */
 };
 
@@ -92,6 +93,7 @@ static int connect_if_away(struct chore *chore, struct err *err)
 		return 0;
 	db_close(chore->db);
 	chore->db = NULL;
+	chore->has_tables = false;
 	r = db_open(config->url, config->application, CONNECT_TIMEOUT_MS, &chore->db, err);
 	if (r < 0) {
 		chore->db = NULL;
@@ -101,10 +103,27 @@ static int connect_if_away(struct chore *chore, struct err *err)
 	return db_exec(chore->db, config->settings, err);
 }
 
+static int look_for_tables(struct chore *chore, struct err *err)
+{
+	const struct db_param params[] = { DB_STR(str_of(chore->config.table)) };
+	int64_t has_tables = 0;
+	int r = 0;
+
+	if (!chore->has_tables)
+		r = db_query_int(chore->db, "SELECT (to_regclass($1) IS NOT NULL)::int", params, 1,
+				 0, &has_tables, err);
+	chore->has_tables |= has_tables == 1;
+	if (r == 0 && !chore->has_tables)
+		r = err_set(err, -ENOTCONN, "the tables are not there yet");
+	return r;
+}
+
 static int turn(struct chore *chore, struct err *err)
 {
 	int r = connect_if_away(chore, err);
 
+	if (r == 0)
+		r = look_for_tables(chore, err);
 	return r < 0 ? r : chore->config.turn(chore->config.ctx, chore->db, err);
 }
 

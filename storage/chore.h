@@ -14,8 +14,11 @@ struct chore_config {
 	const char *thread, *application; /* names; static */
 	const char *url;      /* past any pool of connections: locks belong to the session */
 	const char *settings; /* SQL for a new connection; static */
+	/* Table that the newest migration which it needs has made; static. Asked for once a
+	 * connection, before the first turn: the loader makes the tables. */
+	const char *table;
 	/* What there is to do. 1: there is more, 0: nothing is left, -EAGAIN: somebody is in the
-	 * way, -ENOTCONN: the database is away, or has not got the tables yet. */
+	 * way, -ENOTCONN: the database is away. */
 	int (*turn)(void *ctx, struct db *db, struct err *err);
 	void *ctx;
 	int idle_ms, more_ms; /* between turns: when nothing is left, when there is more */

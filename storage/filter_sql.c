@@ -101,6 +101,14 @@ void sql_put_i64(struct sql *sql, int64_t value)
 	put(sql, "::bigint");
 }
 
+void sql_put_time(struct sql *sql, int64_t us)
+{
+	/* Not as text: PostgreSQL has no year 0. */
+	put(sql, "(timestamptz 'epoch' + ");
+	sql_put_i64(sql, us);
+	put(sql, " * interval '1 microsecond')");
+}
+
 void sql_put_table(struct sql *sql, const char *parent, struct str day)
 {
 	put(sql, parent);
@@ -147,12 +155,7 @@ static void put_value(struct sql *sql, const struct column *column,
 {
 	switch (column->kind) {
 	case COLUMN_NUMBER: sql_put_i64(sql, value->number); return;
-	case COLUMN_TIME:
-		/* Not as text: PostgreSQL has no year 0. */
-		put(sql, "(timestamptz 'epoch' + ");
-		sql_put_i64(sql, value->number);
-		put(sql, " * interval '1 microsecond')");
-		return;
+	case COLUMN_TIME: sql_put_time(sql, value->number); return;
 	default: break;
 	}
 	put(sql, column->fold ? FOLD_BEGIN : "(");

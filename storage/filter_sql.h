@@ -35,6 +35,7 @@ void sql_fini(struct sql *sql);
 /* Append a parameter; writes its "$n" into the text. Texts are borrowed. */
 void sql_put_text(struct sql *sql, struct str value);
 void sql_put_i64(struct sql *sql, int64_t value); /* "$n::bigint" */
+void sql_put_time(struct sql *sql, int64_t us);   /* as a timestamptz */
 /* Append "event_20261121", of a day; the parent may be message_text too. */
 void sql_put_table(struct sql *sql, const char *parent, struct str day);
 /* Append the text of an event `e` of sql->day, in words of its own table. */

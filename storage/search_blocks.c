@@ -33,18 +33,8 @@ struct search {
 static int turn(void *ctx, struct db *db, struct err *err)
 {
 	struct search *search = ctx;
-	struct db_result *result;
-	int r;
+	int r = search_blocks_make(db, err);
 
-	/* The loader makes the tables. */
-	r = db_query(db, "SELECT to_regclass('search_block') IS NOT NULL", NULL, 0, &result, err);
-	if (r < 0)
-		return r;
-	if (!str_eq(db_str(result, 0, 0), STR("t")))
-		r = err_set(err, -ENOTCONN, "the tables are not there yet");
-	db_result_free(result);
-	if (r == 0)
-		r = search_blocks_make(db, err);
 	if (r > 0)
 		search->made_us = clock_monotonic_us();
 	return r == 0 ? clock_monotonic_us() - search->made_us < BUSY_US : r;
@@ -59,6 +49,7 @@ int search_start(const char *url, struct search **out, struct err *err)
 		.url = url,
 		/* What a crash of the server takes of them is made again. */
 		.settings = "SET lock_timeout = '1s'; SET synchronous_commit = off",
+		.table = "search_block",
 		.turn = turn,
 		.ctx = search,
 		.idle_ms = IDLE_MS,
@@ -250,8 +241,8 @@ static char *folded(struct str text)
 	for (size_t i = 0; i < text.len; i++) {
 		if (copy[i] == MARK_CHAR)
 			copy[i] = ' ';
-		else if (copy[i] >= 'A' && copy[i] <= 'Z')
-			copy[i] = (char)(copy[i] - 'A' + 'a');
+		else
+			copy[i] = char_lower(copy[i]);
 	}
 	return copy;
 }
@@ -330,14 +321,6 @@ out:
 	return r;
 }
 
-static void put_time(struct sql *sql, const char *comparison, int64_t us)
-{
-	strbuf_put_text(&sql->text, comparison);
-	strbuf_put_text(&sql->text, "timestamptz 'epoch' + ");
-	sql_put_i64(sql, us);
-	strbuf_put_text(&sql->text, " * interval '1 microsecond'");
-}
-
 int search_blocks_span(struct db *db, struct str day, int64_t from_us, int64_t to_us,
 		       int64_t *first_seq, int64_t *last_seq, struct err *err)
 {
@@ -351,10 +334,14 @@ int search_blocks_span(struct db *db, struct str day, int64_t from_us, int64_t t
 	strbuf_put_text(&sql.text, " WHERE log_day = ");
 	sql_put_text(&sql, day);
 	strbuf_put_text(&sql.text, "::date");
-	if (from_us > INT64_MIN)
-		put_time(&sql, " AND last_received >= ", from_us);
-	if (to_us < INT64_MAX)
-		put_time(&sql, " AND first_received <= ", to_us);
+	if (from_us > INT64_MIN) {
+		strbuf_put_text(&sql.text, " AND last_received >= ");
+		sql_put_time(&sql, from_us);
+	}
+	if (to_us < INT64_MAX) {
+		strbuf_put_text(&sql.text, " AND first_received <= ");
+		sql_put_time(&sql, to_us);
+	}
 	r = db_query(db, sql.text.p, sql.params, sql.n_params, &result, err);
 	sql_fini(&sql);
 	if (r < 0)

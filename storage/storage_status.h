@@ -16,7 +16,7 @@ struct err;
 struct storage_day {
 	char day[16];                /* "2026-11-20" */
 	int64_t first_seq, n_events; /* exact: seqs have no gap */
-	int64_t bytes, text_bytes;   /* of its events and its text dictionary, with indexes */
+	int64_t bytes, text_bytes;   /* of its events; of its texts (dictionary, search blocks); with indexes */
 	bool is_over, is_cared;
 };
 

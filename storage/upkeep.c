@@ -39,6 +39,7 @@ int upkeep_start(const struct upkeep_config *config, struct upkeep **out, struct
 		.application = "rfeventd upkeep",
 		.url = config->url,
 		.settings = settings,
+		.table = "search_block",
 		.turn = turn,
 		.ctx = upkeep,
 		.idle_ms = EVERY_MS,
@@ -132,13 +133,6 @@ static int turn(void *ctx, struct db *db, struct err *err)
 	struct err ignored;
 	int r, locked;
 
-	/* The loader makes the tables. */
-	r = is_so(db,
-		  "SELECT count(*) = 1 FROM pg_attribute WHERE attname = 'searchable_seq'"
-		  " AND attrelid = to_regclass('log_day')",
-		  err);
-	if (r <= 0)
-		return r < 0 ? r : err_set(err, -ENOTCONN, "the tables are not there yet");
 	r = forget_segments(upkeep, db, err);
 	if (r < 0)
 		return r;

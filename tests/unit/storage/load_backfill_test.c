@@ -86,15 +86,6 @@ static void expect_messages(struct house *house, const char *expected)
 	expect_gap_free(house);
 }
 
-static struct house *begin(void)
-{
-	struct house *house = house_new();
-
-	house_start(house);
-	WAIT_FOR(loader_is_connected(house->loader));
-	return house;
-}
-
 static const struct fact a = { 1, "a", NULL }, b = { 2, "b", NULL }, c = { 3, "c", NULL };
 
 static void test_pushed_first(void **state)
@@ -102,7 +93,7 @@ static void test_pushed_first(void **state)
 	struct house *house;
 
 	PG_OR_SKIP();
-	house = begin();
+	house = house_ready();
 	push(house, a, "1");
 	push(house, c, "2");
 	import(house,
@@ -126,7 +117,7 @@ static void test_backfilled_first(void **state)
 	struct house *house;
 
 	PG_OR_SKIP();
-	house = begin();
+	house = house_ready();
 	import(house, (char *[]){ entry_text(a, "L", 1), entry_text(b, "L", 2) }, 2);
 	push(house, a, "1");
 	push(house, a, "1"); /* tried again: the same bytes */
@@ -144,7 +135,7 @@ static void test_tried_again_after_a_restart(void **state)
 	struct house *house;
 
 	PG_OR_SKIP();
-	house = begin();
+	house = house_ready();
 	import_one(house, a, "L", 1);
 	push(house, a, "1");
 	house_drain(house);
@@ -162,7 +153,7 @@ static void test_two_alike_stay_two(void **state)
 	struct house *house;
 
 	PG_OR_SKIP();
-	house = begin();
+	house = house_ready();
 	push(house, a, "1");
 	import_one(house, a, "L", 2);
 	expect_messages(house, "pushed a");
@@ -186,7 +177,7 @@ static void test_read_again(void **state)
 	struct house *house;
 
 	PG_OR_SKIP();
-	house = begin();
+	house = house_ready();
 	import(house, (char *[]){ entry_text(a, "L", 1), entry_text(b, "L", 2) }, 2);
 	house_drain(house);
 	house_stop(house);
@@ -204,7 +195,7 @@ static void test_two_logs(void **state)
 	struct house *house;
 
 	PG_OR_SKIP();
-	house = begin();
+	house = house_ready();
 	import_one(house, a, "L", 1);
 	import_one(house, a, "SEL", 40);
 	push(house, a, "1");
@@ -222,7 +213,7 @@ static void test_unsure_is_logged_and_flagged(void **state)
 			"\"MessageId\":\"Fan.1.0.Failed\"}");
 
 	PG_OR_SKIP();
-	house = begin();
+	house = house_ready();
 	push(house, (struct fact){ 1, "a\",\"b", NULL }, "1");
 	import_one(house, (struct fact){ 1, "b\",\"a", NULL }, "L", 1);
 	import(house, &entry, 1);
@@ -248,7 +239,7 @@ static void test_sources_are_apart(void **state)
 	struct uuid first;
 
 	PG_OR_SKIP();
-	house = begin();
+	house = house_ready();
 	first = house->source;
 	push(house, a, "1");
 	house->source = uuid_v4();
@@ -267,7 +258,7 @@ static void test_replicas(void **state)
 	struct house *one, *two;
 
 	PG_OR_SKIP();
-	one = begin();
+	one = house_ready();
 	two = house_new();
 	free(two->url);
 	two->url = xstrdup(one->url);
@@ -299,7 +290,7 @@ static void test_refused_entry(void **state)
 	struct house *house;
 
 	PG_OR_SKIP();
-	house = begin();
+	house = house_ready();
 	push(house, a, "1");
 	house_drain(house);
 	pg_sql(house_db(house), "ALTER TABLE event ADD CHECK (message_args[1] <> 'poison')");
@@ -387,7 +378,7 @@ static void test_tried_again_from_quarantine(void **state)
 
 	PG_OR_SKIP();
 	for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
-		struct house *house = begin();
+		struct house *house = house_ready();
 
 		pg_sql(house_db(house), "ALTER TABLE event ADD CONSTRAINT no_fan CHECK"
 					" (message_id <> 'Fan.1.0.Failed')");
@@ -412,7 +403,7 @@ static void test_known_when_tried_again(void **state)
 	struct house *house;
 
 	PG_OR_SKIP();
-	house = begin();
+	house = house_ready();
 	pg_sql(house_db(house),
 	       "ALTER TABLE event ADD CONSTRAINT no_fan CHECK (NOT 'backfilled' = ANY (quirks))");
 	import_one(house, a, "L", 1);

@@ -452,4 +452,14 @@ static inline unsigned count_connected(struct house *house)
 		}                                                                                  \
 	} while (0)
 
+/* A new one whose loader has reached the database. */
+static inline struct house *house_ready(void)
+{
+	struct house *house = house_new();
+
+	house_start(house);
+	WAIT_FOR(loader_is_connected(house->loader));
+	return house;
+}
+
 #endif

@@ -13,9 +13,7 @@ static int fill(void **state)
 {
 	if (!pg_is_there())
 		return 0;
-	house = house_new();
-	house_start(house);
-	WAIT_FOR(loader_is_connected(house->loader));
+	house = house_ready();
 	db = house_db(house);
 	for (int i = 1; i <= 15; i++) {
 		char *raw = xasprintf("2 e%d", i);

@@ -10,9 +10,7 @@ static int start(void **state)
 {
 	if (!pg_is_there())
 		return 0;
-	house = house_new();
-	house_start(house);
-	WAIT_FOR(loader_is_connected(house->loader));
+	house = house_ready();
 	db = house_db(house);
 	return 0;
 }

@@ -29,9 +29,7 @@ static int fill(void **state)
 
 	if (!pg_is_there())
 		return 0;
-	house = house_new();
-	house_start(house);
-	WAIT_FOR(loader_is_connected(house->loader));
+	house = house_ready();
 	db = house_db(house);
 	snprintf(sql, sizeof(sql),
 		 "UPDATE log_day SET day = day - 1; UPDATE counter SET log_day = log_day - 1,"

@@ -17,9 +17,7 @@ static int start(void **state)
 
 	if (!pg_is_there())
 		return 0;
-	house = house_new();
-	house_start(house);
-	WAIT_FOR(loader_is_connected(house->loader));
+	house = house_ready();
 	db = house_db(house);
 	pg_sql(db, "UPDATE counter SET log_day = log_day - 10, attached_until = NULL;"
 		   "UPDATE log_day SET day = day - 10");
