@@ -45,8 +45,7 @@ static bool whose_token(void *ctx, struct str token, char *account)
 	return true;
 }
 
-/* The engine counts a TLS stream itself; a plain socket it handed out is given back here. */
-static void plain_stream_closed(void *ctx, struct str peer)
+static void stream_closed(void *ctx, struct str peer)
 {
 	struct api *api = ctx;
 
@@ -112,7 +111,7 @@ int api_start(const struct api_config *config, struct api **out, struct err *err
 					       .whose_token = whose_token,
 					       .may_follow = may_follow,
 					       .auth_ctx = &api->auth,
-					       .closed = plain_stream_closed,
+					       .closed = stream_closed,
 					       .closed_ctx = api };
 	r = logins_new(config->accounts, &api->auth.logins, err);
 	if (r == 0)

@@ -2,8 +2,11 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
+
+#define FIRST_OF_TEXT 0x81 /* FIN, opcode 1: a text in one frame (RFC 6455 5.2) */
 
 void frame_begin(struct strbuf *text, size_t max_bytes)
 {
@@ -42,4 +45,25 @@ void frame_unref(struct frame *frame)
 char *frame_text(const struct frame *frame)
 {
 	return frame->memory + FRAME_ROOM;
+}
+
+struct str frame_message(const struct frame *frame)
+{
+	unsigned char head[10] = { FIRST_OF_TEXT };
+	size_t n_head = 2;
+	char *start;
+
+	if (frame->n_bytes < 126) {
+		head[1] = (unsigned char)frame->n_bytes;
+	} else {
+		size_t n_length = frame->n_bytes < 65536 ? 2 : 8;
+
+		head[1] = n_length == 2 ? 126 : 127;
+		for (size_t i = 0; i < n_length; i++)
+			head[n_head++] =
+				(unsigned char)(frame->n_bytes >> 8 * (n_length - 1 - i));
+	}
+	start = frame_text(frame) - n_head;
+	memcpy(start, head, n_head);
+	return (struct str){ start, n_head + frame->n_bytes };
 }

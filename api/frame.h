@@ -27,6 +27,8 @@ void frame_begin(struct strbuf *text, size_t max_bytes);
 struct frame *frame_finish(struct strbuf *text);
 struct frame *frame_ref(struct frame *frame);
 void frame_unref(struct frame *frame);       /* NULL is allowed */
+/* The text as a WebSocket message, its header put in front of it. */
+struct str frame_message(const struct frame *frame);
 char *frame_text(const struct frame *frame); /* n_bytes; FRAME_ROOM writable bytes before it */
 
 #endif

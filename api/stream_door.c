@@ -12,6 +12,7 @@
 #include "api/websocket.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "http/tunnel.h"
 
 #define REQUEST_MAX_BYTES 65536
 #define KEY_CHARS         24 /* 16 bytes in Base64 */
@@ -130,7 +131,7 @@ static void adopt(struct api *api, const struct target *target)
 		.account = { account, account ? strlen(account) : 0 },
 		.form = protocols.p ? (enum stream_form)choose_form(protocols) : STREAM_RFEVENTS,
 	};
-	bool tls = http_request_is_tls(request);
+	struct http_tunnel *tunnel;
 	struct strbuf text, early;
 	struct err err;
 	int fd;
@@ -138,14 +139,15 @@ static void adopt(struct api *api, const struct target *target)
 	/* The request is given back by the take-over: what is needed of it is copied before. */
 	strbuf_init(&text, REQUEST_MAX_BYTES);
 	write_request(request, arrival.form, &text);
-	if (http_request_take_over(request, &fd, &early, &err) == 0) {
+	if (http_request_take_over(request, &fd, &tunnel, &early, &err) == 0) {
 		strbuf_put(&text, strbuf_str(&early));
 		strbuf_fini(&early);
 		arrival.request = strbuf_str(&text);
-		if (text.failed || websocket_adopt(api->websocket, fd, &arrival, &err) < 0) {
+		if (text.failed ||
+		    websocket_adopt(api->websocket, fd, tunnel, &arrival, &err) < 0) {
 			close(fd);
-			if (!tls)
-				http_takeover_closed(api->shared, str_of(peer));
+			http_tunnel_free(tunnel);
+			http_takeover_closed(api->shared, str_of(peer));
 		}
 	} else {
 		reply_error(request, 503, "ServiceTemporarilyUnavailable",

@@ -1,31 +1,28 @@
-/* The websocket thread: libwebsockets' poll loop, with two mailboxes beside its sockets: adopted
- * connections, and the stream hub's inbox. Only what libwebsockets 4.1.6 and 4.3 share is used. */
+/* The websocket thread: libwebsockets' poll loop, with three things beside its sockets: adopted
+ * connections, the stream hub's inbox, and the loop of the tunnels. Only what libwebsockets 4.1.6
+ * and 4.3 share is used. */
 #include "api/websocket.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <libwebsockets.h>
-#include <linux/sockios.h>
 
 #include "api/frame.h"
 #include "api/stream_hub.h"
 #include "api/stream_limits.h"
 #include "api/subscriber.h"
+#include "api/websocket_priv.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "base/mailbox.h"
+#include "base/loop.h"
 #include "base/mem.h"
-#include "base/metrics.h"
 #include "base/thread.h"
+#include "http/tunnel.h"
 
 #define TOKEN_US        (5 * CLOCK_US_PER_S)
 #define STALL_US        (60 * CLOCK_US_PER_S)
@@ -34,49 +31,12 @@
 #define PING_S          30
 #define SILENCE_S       300 /* without an answer to a ping: a slow reader sees it late */
 #define MAX_ADOPTIONS   1024
-#define WRITES_PER_TURN 8 /* of one client, before others have a turn */
 /* 0 would cut every write at rx_buffer_size. */
 #define TX_PACKET_BYTES (1u << 20)
 /* Above it libwebsockets takes the limit for a mistake and refuses descriptors from 2560 up. */
 #define MAX_OPEN_FILES 10000000
 
 static_assert(FRAME_ROOM >= LWS_PRE, "the header must fit in front of a frame");
-
-struct client {
-	struct mailbox_item item; /* to the websocket thread */
-	struct websocket *websocket;
-	struct client *next, **link;
-	int fd; /* until adopted */
-	char *query, *language, *peer;
-	char *account; /* NULL: no credentials in the handshake */
-	enum stream_form form;
-	struct strbuf request;
-	bool plain; /* a socket of the peer itself, not the end of a pair */
-
-	struct lws *wsi;               /* NULL: not adopted yet */
-	struct subscriber *subscriber; /* NULL: handshake not done yet */
-	struct strbuf message;         /* being put together from fragments */
-	int64_t progress_us; /* monotonic: when it last took a byte, or nothing was owed */
-	int out_bytes;       /* in the kernel, not taken yet, at the last tick */
-	bool wrote;          /* since the last tick */
-};
-
-struct websocket {
-	struct websocket_config config;
-	struct lws_context *context;
-	struct lws_vhost *vhost;
-	struct stream_hub *hub;
-	struct mailbox *adoptions;
-	lws_retry_bo_t patience;
-	pthread_t thread;
-	atomic_bool stopping;
-
-	/* websocket thread only */
-	struct client *clients, *adopting;
-	size_t n_clients;
-	lws_sorted_usec_list_t tick;
-	bool tick_due;
-};
 
 static lws_callback_function on_event;
 
@@ -91,108 +51,6 @@ static const struct lws_protocols protocols[] = {
 	  .tx_packet_size = TX_PACKET_BYTES },
 	{ .name = NULL },
 };
-
-/* --- clients -----------------------------------------------------------------------------------
- */
-
-static void client_free(struct client *client)
-{
-	struct websocket *websocket = client->websocket;
-
-	if (client->link) {
-		*client->link = client->next;
-		if (client->next)
-			client->next->link = client->link;
-		websocket->n_clients--;
-		metric_set(METRIC_STREAM_CLIENTS, "websocket", (double)websocket->n_clients);
-	}
-	subscriber_free(client->subscriber);
-	if (client->fd >= 0)
-		close(client->fd);
-	if (client->plain && websocket->config.closed)
-		websocket->config.closed(websocket->config.closed_ctx, str_of(client->peer));
-	strbuf_fini(&client->request);
-	strbuf_fini(&client->message);
-	free(client->query);
-	free(client->language);
-	free(client->peer);
-	free(client->account);
-	free(client);
-}
-
-static void wants_write(void *ctx)
-{
-	struct client *client = ctx;
-
-	lws_callback_on_writable(client->wsi);
-}
-
-static void client_established(struct client *client)
-{
-	struct websocket *websocket = client->websocket;
-
-	struct str account = { client->account, client->account ? strlen(client->account) : 0 };
-
-	client->subscriber = subscriber_new(websocket->hub, str_of(client->language), account,
-					    client->form, client);
-	client->progress_us = clock_monotonic_us();
-	if (!client->account)
-		lws_set_timer_usecs(client->wsi, websocket->config.token_us);
-	subscriber_start(client->subscriber, str_of(client->query));
-}
-
-static void client_receive(struct client *client, struct str piece)
-{
-	if (lws_is_first_fragment(client->wsi))
-		strbuf_reset(&client->message);
-	if (lws_frame_is_binary(client->wsi)) {
-		subscriber_refuse(client->subscriber, CLOSE_UNSUPPORTED, "bad_request",
-				  "Messages are text, not binary.");
-		return;
-	}
-	strbuf_put(&client->message, piece);
-	if (client->message.failed) {
-		subscriber_refuse(client->subscriber, CLOSE_TOO_BIG, "too_big",
-				  "A message has at most 8192 bytes.");
-		return;
-	}
-	if (!lws_is_final_fragment(client->wsi) || lws_remaining_packet_payload(client->wsi) > 0)
-		return;
-	subscriber_receive(client->subscriber, strbuf_str(&client->message));
-	strbuf_fini(&client->message);
-	strbuf_init(&client->message, STREAM_MAX_MESSAGE_BYTES);
-}
-
-/* 0, or -1: close. */
-static int client_write(struct client *client)
-{
-	for (int i = 0; i < WRITES_PER_TURN && !lws_partial_buffered(client->wsi); i++) {
-		struct frame *frame = subscriber_next(client->subscriber);
-		int code, n;
-
-		if (!frame) {
-			code = subscriber_close_code(client->subscriber);
-			if (code)
-				lws_close_reason(client->wsi, (enum lws_close_status)code, NULL, 0);
-			return code ? -1 : 0;
-		}
-		n = lws_write(client->wsi, (unsigned char *)frame_text(frame), frame->n_bytes,
-			      LWS_WRITE_TEXT);
-		client->wrote = true;
-		frame_unref(frame);
-		if (n < 0)
-			return -1;
-	}
-	lws_callback_on_writable(client->wsi);
-	return 0;
-}
-
-static void client_token_late(struct client *client)
-{
-	if (!subscriber_is_proved(client->subscriber))
-		subscriber_refuse(client->subscriber, CLOSE_UNAUTHORIZED, "unauthorized",
-				  "No token came in time.");
-}
 
 static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
 		    size_t len)
@@ -213,8 +71,9 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
 	case LWS_CALLBACK_TIMER: client_token_late(client); break;
 	case LWS_CALLBACK_WSI_DESTROY:
 		if (client)
-			client_free(client);
+			client_gone(client);
 		break;
+	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE: client->leaves = true; break;
 	/* Only upgrades come here. */
 	case LWS_CALLBACK_HTTP: return -1;
 	default: break;
@@ -225,11 +84,6 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
 /* --- adoption ----------------------------------------------------------------------------------
  */
 
-static bool is_unproved(const struct client *client)
-{
-	return client->subscriber ? !subscriber_is_proved(client->subscriber) : !client->account;
-}
-
 static bool may_enter(const struct websocket *websocket, const struct client *client)
 {
 	size_t n = 0;
@@ -239,7 +93,7 @@ static bool may_enter(const struct websocket *websocket, const struct client *cl
 	if (client->account)
 		return true;
 	for (const struct client *c = websocket->clients; c; c = c->next)
-		n += is_unproved(c) && strcmp(c->peer, client->peer) == 0;
+		n += client_is_unproved(c) && strcmp(c->peer, client->peer) == 0;
 	return n < STREAM_MAX_UNPROVED_PER_PEER;
 }
 
@@ -251,21 +105,14 @@ static void adopt(struct websocket *websocket, struct client *client)
 		client_free(client);
 		return;
 	}
-	client->next = websocket->clients;
-	client->link = &websocket->clients;
-	if (client->next)
-		client->next->link = &client->next;
-	websocket->clients = client;
-	websocket->n_clients++;
-	metric_set(METRIC_STREAM_CLIENTS, "websocket", (double)websocket->n_clients);
+	client_enter(client);
 	websocket->adopting = client;
 	/* The handshake may be done, and undone, within the call: the client may be gone after it.
 	 */
 	if (!lws_adopt_socket_vhost_readbuf(websocket->vhost, fd, client->request.p,
 					    client->request.len) &&
 	    websocket->clients == client && !client->wsi) {
-		client->fd = -1; /* closed there */
-		client_free(client);
+		client_gone(client); /* closed there */
 	}
 	websocket->adopting = NULL;
 }
@@ -282,23 +129,16 @@ static void take_adoptions(struct websocket *websocket)
 	}
 }
 
-static bool is_plain(int fd)
-{
-	struct sockaddr_storage address = { .ss_family = AF_UNIX };
-	socklen_t n_bytes = sizeof(address);
-
-	return getsockname(fd, (struct sockaddr *)&address, &n_bytes) == 0 &&
-	       address.ss_family != AF_UNIX;
-}
-
-int websocket_adopt(struct websocket *websocket, int fd, const struct websocket_arrival *arrival,
-		    struct err *err)
+int websocket_adopt(struct websocket *websocket, int fd, struct http_tunnel *tunnel,
+		    const struct websocket_arrival *arrival, struct err *err)
 {
 	struct client *client = xcalloc(1, sizeof(*client));
 
 	client->websocket = websocket;
 	client->fd = fd;
-	client->plain = is_plain(fd);
+	client->tunnel = tunnel;
+	client->tunnelled = tunnel;
+	client->counted = true;
 	client->query = xstrndup(arrival->query);
 	client->language = xstrndup(arrival->language);
 	client->peer = xstrndup(arrival->peer);
@@ -310,7 +150,8 @@ int websocket_adopt(struct websocket *websocket, int fd, const struct websocket_
 	if (mailbox_put(websocket->adoptions, &client->item))
 		return 0;
 	client->fd = -1;
-	client->plain = false;
+	client->tunnel = NULL;
+	client->counted = false;
 	client_free(client);
 	return err_set(err, -EAGAIN, "too many stream connections arrive at once");
 }
@@ -318,31 +159,13 @@ int websocket_adopt(struct websocket *websocket, int fd, const struct websocket_
 /* --- thread ------------------------------------------------------------------------------------
  */
 
-/* A client that is owed data and reads no byte of it. What the peer has not taken stays in the
- * socket's queue; a change of it, or room to write, is a byte read. */
-static bool is_stalled(struct client *client, int64_t now_us)
-{
-	int out_bytes = 0;
-	bool owed;
-
-	if (ioctl(lws_get_socket_fd(client->wsi), SIOCOUTQ, &out_bytes) < 0)
-		out_bytes = 0;
-	owed = out_bytes > 0 || subscriber_is_owed(client->subscriber) ||
-	       lws_partial_buffered(client->wsi);
-	if (!owed || client->wrote || out_bytes != client->out_bytes)
-		client->progress_us = now_us;
-	client->wrote = false;
-	client->out_bytes = out_bytes;
-	return now_us - client->progress_us >= client->websocket->config.stall_us;
-}
-
 static void tick(struct websocket *websocket)
 {
 	int64_t now_us = clock_monotonic_us();
 
 	websocket->tick_due = false;
 	for (struct client *c = websocket->clients; c; c = c->next) {
-		if (!c->subscriber || !is_stalled(c, now_us))
+		if (!c->subscriber || !client_is_stalled(c, now_us))
 			continue;
 		log_info("api", "stream client reads nothing, closed", LOG_T("peer", c->peer));
 		lws_set_timeout(c->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
@@ -365,7 +188,9 @@ static void say_goodbye(struct websocket *websocket)
 	for (struct client *c = websocket->clients; c; c = c->next)
 		if (c->subscriber)
 			subscriber_end(c->subscriber, CLOSE_GOING_AWAY);
-	while (websocket->clients && clock_monotonic_us() < until_us) {
+	while ((websocket->clients || websocket->leaving) && clock_monotonic_us() < until_us) {
+		clients_flush(websocket);
+		loop_turn(websocket->loop, 0);
 		lws_service(websocket->context, 0);
 		take_adoptions(websocket);
 	}
@@ -380,6 +205,8 @@ static void *websocket_thread(void *ctx)
 		lws_service(websocket->context, 0);
 		take_adoptions(websocket);
 		stream_hub_turn(websocket->hub);
+		clients_flush(websocket);
+		loop_turn(websocket->loop, 0);
 		if (websocket->tick_due)
 			tick(websocket);
 	}
@@ -403,7 +230,7 @@ static void emit(int level, const char *line)
 		log_debug("api", "libwebsockets", LOG_S("said", text));
 }
 
-/* Its loop watches a mailbox through a descriptor of its own, which it will close. */
+/* Its loop watches others through a descriptor of its own, which it will close. */
 static int watch(struct websocket *websocket, int fd, struct err *err)
 {
 	lws_sock_file_fd_type copy = { .filefd = dup(fd) };
@@ -412,7 +239,7 @@ static int watch(struct websocket *websocket, int fd, struct err *err)
 		return err_set(err, -errno, "stream: no descriptor: %s", strerror(errno));
 	if (!lws_adopt_descriptor_vhost(websocket->vhost, LWS_ADOPT_RAW_FILE_DESC, copy,
 					protocols[0].name, NULL))
-		return err_set(err, -ENOMEM, "stream: libwebsockets does not watch a mailbox");
+		return err_set(err, -ENOMEM, "stream: libwebsockets does not watch a descriptor");
 	return 0;
 }
 
@@ -457,6 +284,9 @@ static void websocket_free(struct websocket *websocket)
 	}
 	while (websocket->clients)
 		client_free(websocket->clients);
+	while (websocket->leaving)
+		client_free(websocket->leaving);
+	loop_free(websocket->loop);
 	stream_hub_free(websocket->hub);
 	mailbox_free(websocket->adoptions);
 	free(websocket);
@@ -474,7 +304,7 @@ int websocket_start(const struct websocket_config *config, struct websocket **ou
 		.whose_token = config->whose_token,
 		.may_follow = config->may_follow,
 		.auth_ctx = config->auth_ctx,
-		.wants_write = wants_write,
+		.wants_write = client_wants_write,
 		.position_us = config->position_us,
 		.max_per_account = config->max_per_account,
 	};
@@ -491,7 +321,11 @@ int websocket_start(const struct websocket_config *config, struct websocket **ou
 		(uint16_t)(config->silence_s ? config->silence_s : SILENCE_S);
 	websocket->adoptions = mailbox_new(MAX_ADOPTIONS);
 	websocket->hub = stream_hub_new(&hub);
-	r = open_context(websocket, err);
+	r = loop_new(&websocket->loop, err);
+	if (r == 0)
+		r = open_context(websocket, err);
+	if (r == 0)
+		r = watch(websocket, loop_poll_fd(websocket->loop), err);
 	if (r == 0)
 		r = watch(websocket, mailbox_fd(websocket->adoptions), err);
 	if (r == 0)

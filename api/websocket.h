@@ -3,6 +3,9 @@
  *
  * libwebsockets speaks RFC 6455 only, on a thread of its own: it adopts a descriptor and a
  * request that we wrote ourselves, and never sees TLS, a listener, or a header of a stranger.
+ * Behind TLS the descriptor is the inner end of a tunnel, whose TLS side the same thread serves;
+ * frames of messages go past the pair, and libwebsockets is left with what clients send and
+ * with the control frames.
  */
 #ifndef API_WEBSOCKET_H
 #define API_WEBSOCKET_H
@@ -15,6 +18,7 @@
 
 struct err;
 struct feed;
+struct http_tunnel;
 struct slot;
 struct websocket;
 
@@ -27,8 +31,7 @@ struct websocket_config {
 	stream_token_fn *whose_token; /* a token that a browser sends in its first frame */
 	stream_account_fn *may_follow; /* NULL: all may */
 	void *auth_ctx;
-	/* A plain socket (not the end of a pair) of `peer` was closed. On the websocket thread;
-	 * NULL is allowed. */
+	/* A connection of `peer` was closed. On the websocket thread; NULL is allowed. */
 	void (*closed)(void *ctx, struct str peer);
 	void *closed_ctx;
 	/* Time limits; 0: the usual ones (5 s, 60 s, 9 s). */
@@ -50,12 +53,12 @@ struct websocket_arrival {
 };
 
 int websocket_start(const struct websocket_config *config, struct websocket **out, struct err *err);
-/* Adopt a connection: takes `fd`; on failure it stays the caller's. Any thread. -EAGAIN when too
- * many wait. */
-int websocket_adopt(struct websocket *websocket, int fd, const struct websocket_arrival *arrival,
-		    struct err *err);
-/* Says goodbye (1001) to the clients, for a second at most: while those behind TLS can still hear
- * it. Who is adopted from then on is closed without a word. NULL is allowed. */
+/* Adopt a connection: takes `fd`, and `tunnel`, whose inner end it then is (NULL: a socket of the
+ * peer itself); on failure they stay the caller's. Any thread. -EAGAIN when too many wait. */
+int websocket_adopt(struct websocket *websocket, int fd, struct http_tunnel *tunnel,
+		    const struct websocket_arrival *arrival, struct err *err);
+/* Says goodbye (1001) to the clients, for a second at most. Who is adopted from then on is closed
+ * without a word. NULL is allowed. */
 void websocket_halt(struct websocket *websocket);
 /* Halts it, if that was not done, and frees it. NULL is allowed. */
 void websocket_stop(struct websocket *websocket);

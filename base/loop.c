@@ -310,3 +310,8 @@ void loop_stop(struct loop *loop)
 	while (write(loop->stop_watch.fd, &one, sizeof(one)) < 0 && errno == EINTR)
 		;
 }
+
+int loop_poll_fd(const struct loop *loop)
+{
+	return loop->epoll_fd;
+}

@@ -52,5 +52,8 @@ int64_t loop_now_us(const struct loop *loop); /* monotonic, read once a turn */
 void loop_run(struct loop *loop);	      /* until loop_stop() */
 void loop_turn(struct loop *loop, int max_wait_ms); /* one turn, for tests and drains */
 void loop_stop(struct loop *loop);		     /* from any thread */
+/* Readable while a descriptor of it has something to say, for another loop that runs its turns;
+ * timers are not seen there. */
+int loop_poll_fd(const struct loop *loop);
 
 #endif

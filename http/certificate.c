@@ -45,7 +45,7 @@ static void add_dns_names(struct http_certificate *out, const X509 *x509)
 bool http_request_certificate(const struct http_request *request, struct http_certificate *out)
 {
 	static const char digits[] = "0123456789abcdef";
-	const SSL *ssl = request->connection->ssl;
+	const SSL *ssl = request->connection->wire.ssl;
 	unsigned char hash[EVP_MAX_MD_SIZE];
 	unsigned int n = 0;
 	X509 *x509 = ssl ? SSL_get0_peer_certificate(ssl) : NULL;

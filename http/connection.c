@@ -105,22 +105,23 @@ void connection_new(struct http_server *server, int fd, const struct peer_key *k
 	connection->protocol = tls ? &http1_ops : &preface_ops;
 	connection->state = CONNECTION_OPEN;
 	connection->watch = (struct loop_fd){ fd, EPOLLIN, on_event, connection, false };
+	connection->wire.fd = fd;
 	connection->timer = (struct loop_timer){ .fn = on_timer, .ctx = connection };
 	server_link(server, connection);
 	if (tls) {
 		connection->tls = true;
 		connection->state = CONNECTION_HANDSHAKE;
-		connection->ssl = SSL_new(tls);
+		connection->wire.ssl = SSL_new(tls);
 	}
-	if ((tls && (!connection->ssl || SSL_set_fd(connection->ssl, fd) != 1)) ||
+	if ((tls && (!connection->wire.ssl || SSL_set_fd(connection->wire.ssl, fd) != 1)) ||
 	    loop_fd_add(server_loop(server), &connection->watch) < 0) {
 		ERR_clear_error();
-		connection->ssl_broken = true;
+		connection->wire.broken = true;
 		connection_close(connection);
 		return;
 	}
 	if (tls)
-		SSL_set_accept_state(connection->ssl);
+		SSL_set_accept_state(connection->wire.ssl);
 	connection_touch(connection);
 }
 
@@ -131,12 +132,10 @@ static void end(struct connection *connection)
 
 	loop_fd_remove(server_loop(server), &connection->watch);
 	loop_timer_cancel(server_loop(server), &connection->timer);
-	SSL_free(connection->ssl);
-	connection->ssl = NULL;
+	SSL_free(connection->wire.ssl);
+	connection->wire.ssl = NULL;
 	connection->state = CONNECTION_GONE;
 	connection->protocol->fini(connection);
-	tunnel_free(connection->tunnel);
-	connection->tunnel = NULL;
 	server_keep_output(server, &connection->out);
 	connection->out_sent = 0;
 	if (connection->n_requests == 0)
@@ -151,19 +150,20 @@ void connection_close(struct connection *connection)
 
 	if (connection->state == CONNECTION_GONE)
 		return;
-	if (connection->ssl && !connection->ssl_broken &&
-	    connection->state != CONNECTION_HANDSHAKE && connection->state != CONNECTION_LINGER)
-		SSL_shutdown(connection->ssl); /* says so if there is room; nobody waits */
-	ERR_clear_error();
+	if (connection->state != CONNECTION_HANDSHAKE && connection->state != CONNECTION_LINGER)
+		wire_say_end(&connection->wire);
 	shared_leave(server_shared(connection->server), &connection->peer_key);
 	end(connection);
 	close(fd);
 }
 
-int connection_detach(struct connection *connection)
+struct wire connection_detach(struct connection *connection)
 {
+	struct wire wire = connection->wire;
+
+	connection->wire.ssl = NULL;
 	end(connection);
-	return connection->watch.fd;
+	return wire;
 }
 
 void connection_free(struct connection *connection)
@@ -192,63 +192,6 @@ void connection_touch(struct connection *connection)
 /* --- bytes ---------------------------------------------------------------------------------------
  */
 
-static int ssl_failure(struct connection *connection, int r, bool reading)
-{
-	int saved = errno;
-
-	switch (SSL_get_error(connection->ssl, r)) {
-	case SSL_ERROR_WANT_READ: return -EAGAIN;
-	case SSL_ERROR_WANT_WRITE:
-		if (reading)
-			connection->ssl_read_wants_write = true;
-		return -EAGAIN;
-	case SSL_ERROR_ZERO_RETURN: return 0;
-	case SSL_ERROR_SYSCALL: connection->ssl_broken = true; return saved ? -saved : -ECONNRESET;
-	default:
-		connection->ssl_broken = true;
-		ERR_clear_error();
-		return -EPROTO;
-	}
-}
-
-ssize_t connection_recv(struct connection *connection, char *to, size_t n)
-{
-	ssize_t r;
-
-	if (connection->ssl) {
-		ERR_clear_error();
-		r = SSL_read(connection->ssl, to, n > INT_MAX ? INT_MAX : (int)n);
-		return r > 0 ? r : ssl_failure(connection, (int)r, true);
-	}
-	do
-		r = recv(connection->watch.fd, to, n, 0);
-	while (r < 0 && errno == EINTR);
-	return r < 0 ? -errno : r;
-}
-
-ssize_t connection_send(struct connection *connection, const char *p, size_t n)
-{
-	ssize_t r;
-
-	if (connection->ssl) {
-		ERR_clear_error();
-		r = SSL_write(connection->ssl, p, n > INT_MAX ? INT_MAX : (int)n);
-		if (r > 0)
-			return r;
-		r = ssl_failure(connection, (int)r, false);
-		return r == 0 ? -EPIPE : r;
-	}
-	do
-		r = send(connection->watch.fd, p, n, MSG_NOSIGNAL);
-	while (r < 0 && errno == EINTR);
-	return r < 0 ? -errno : r;
-}
-
-bool connection_has_pending(const struct connection *connection)
-{
-	return connection->ssl && SSL_has_pending(connection->ssl);
-}
-
 static bool wants_input(const struct connection *connection)
 {
 	return connection->state == CONNECTION_OPEN && !connection->closing &&
@@ -264,7 +207,7 @@ static bool read_once(struct connection *connection, size_t *budget)
 
 	if (room > *budget)
 		room = *budget;
-	n = connection_recv(connection, to, room);
+	n = wire_recv(&connection->wire, to, room);
 	if (n < 0 && n != -EAGAIN) {
 		connection_close(connection);
 		return false;
@@ -276,7 +219,7 @@ static bool read_once(struct connection *connection, size_t *budget)
 	connection->in_end += (size_t)n;
 	*budget -= (size_t)n;
 	connection->protocol->on_input(connection);
-	return (size_t)n == room || connection_has_pending(connection);
+	return (size_t)n == room || wire_has_pending(&connection->wire);
 }
 
 void connection_read(struct connection *connection)
@@ -295,9 +238,7 @@ void connection_read(struct connection *connection)
 
 void connection_again(struct connection *connection)
 {
-	if (connection->state == CONNECTION_TUNNEL)
-		tunnel_on_event(connection, EPOLLIN);
-	else if (wants_input(connection))
+	if (wants_input(connection))
 		connection_read(connection);
 	else if (connection->state == CONNECTION_OPEN || connection->n_requests > 0)
 		connection_touch(connection); /* it has more to say, or to be told */
@@ -328,7 +269,7 @@ int connection_flush(struct connection *connection)
 	while (connection_n_unsent(connection) > 0) {
 		size_t n = connection_n_unsent(connection);
 		ssize_t r =
-			connection_send(connection, connection->out.p + connection->out_sent, n);
+			wire_send(&connection->wire, connection->out.p + connection->out_sent, n);
 
 		connection->blocked = r == -EAGAIN;
 		if (r < 0)
@@ -353,7 +294,7 @@ void connection_watch(struct connection *connection)
 		return;
 	if (!connection->stop_reading && !connection->eof)
 		events |= EPOLLIN;
-	if (connection->blocked || connection->ssl_read_wants_write)
+	if (connection->blocked || connection->wire.read_wants_write)
 		events |= EPOLLOUT;
 	loop_fd_set(server_loop(connection->server), &connection->watch, events);
 }
@@ -363,7 +304,7 @@ static void choose_protocol(struct connection *connection)
 	const unsigned char *name;
 	unsigned int len;
 
-	SSL_get0_alpn_selected(connection->ssl, &name, &len);
+	SSL_get0_alpn_selected(connection->wire.ssl, &name, &len);
 	if (len == 2 && memcmp(name, "h2", 2) == 0)
 		http2_begin(connection);
 }
@@ -371,7 +312,7 @@ static void choose_protocol(struct connection *connection)
 /* Why a handshake came to nothing; the queue of errors is left as it is. */
 static const char *handshake_failure(const struct connection *connection)
 {
-	long verdict = SSL_get_verify_result(connection->ssl);
+	long verdict = SSL_get_verify_result(connection->wire.ssl);
 	const char *reason = ERR_reason_error_string(ERR_peek_error());
 
 	if (verdict != X509_V_OK)
@@ -387,22 +328,22 @@ void connection_handshake(struct connection *connection)
 	if (connection->state != CONNECTION_HANDSHAKE)
 		return;
 	ERR_clear_error();
-	r = SSL_do_handshake(connection->ssl);
+	r = SSL_do_handshake(connection->wire.ssl);
 	if (r == 1) {
 		connection->state = CONNECTION_OPEN;
-		connection->blocked = connection->ssl_read_wants_write = false;
+		connection->blocked = connection->wire.read_wants_write = false;
 		choose_protocol(connection);
 		connection_read(connection); /* the first request often came along */
 		return;
 	}
 	why = handshake_failure(connection);
-	r = ssl_failure(connection, r, false);
+	r = wire_failure(&connection->wire, r, false);
 	if (r != -EAGAIN) {
 		server_report_handshake(connection->server, connection->peer, why);
 		connection_close(connection);
 		return;
 	}
-	connection->blocked = SSL_want_write(connection->ssl);
+	connection->blocked = SSL_want_write(connection->wire.ssl);
 	connection_watch(connection);
 }
 
@@ -426,8 +367,8 @@ static void open_event(struct connection *connection, uint32_t events)
 	connection_touch(connection);
 	if (events & EPOLLOUT)
 		connection->blocked = false;
-	if (connection->ssl_read_wants_write && (events & EPOLLOUT)) {
-		connection->ssl_read_wants_write = false;
+	if (connection->wire.read_wants_write && (events & EPOLLOUT)) {
+		connection->wire.read_wants_write = false;
 		events |= EPOLLIN;
 	}
 	if ((events & (EPOLLERR | EPOLLHUP)) && deaf) {
@@ -449,7 +390,6 @@ static void on_event(struct loop_fd *watch, uint32_t events)
 	case CONNECTION_HANDSHAKE: server_shake(connection->server, connection); break;
 	case CONNECTION_OPEN: open_event(connection, events); break;
 	case CONNECTION_LINGER: linger_read(connection); break;
-	case CONNECTION_TUNNEL: tunnel_on_event(connection, events); break;
 	case CONNECTION_GONE: break;
 	}
 }
@@ -464,7 +404,6 @@ static enum connection_phase phase_of(const struct connection *connection)
 	switch (connection->state) {
 	case CONNECTION_HANDSHAKE: return PHASE_HANDSHAKE;
 	case CONNECTION_LINGER: return PHASE_LINGER;
-	case CONNECTION_TUNNEL: return unsent ? PHASE_WRITE : PHASE_TUNNEL;
 	case CONNECTION_OPEN: return unsent ? PHASE_WRITE : connection->protocol->phase(connection);
 	case CONNECTION_GONE: break;
 	}
@@ -516,8 +455,7 @@ static void on_timer(struct loop_timer *timer)
 
 	switch (connection->phase) {
 	case PHASE_NONE:
-	case PHASE_HANDLER:
-	case PHASE_TUNNEL: break;
+	case PHASE_HANDLER: break;
 	case PHASE_HEAD:
 	case PHASE_BODY:
 		server_report(connection->server, REPORT_TIME_OUT);
@@ -547,7 +485,7 @@ static void resume(struct connection *connection)
 	connection->paused = false;
 	connection->stop_reading = false;
 	connection->protocol->on_input(connection);
-	if (wants_input(connection) && connection_has_pending(connection))
+	if (wants_input(connection) && wire_has_pending(&connection->wire))
 		connection_read(connection);
 	else if (connection->state == CONNECTION_OPEN)
 		trim_input(connection);
@@ -566,12 +504,10 @@ static void leave(struct connection *connection)
 		connection_close(connection);
 		return;
 	}
-	if (connection->ssl && !connection->ssl_broken)
-		SSL_shutdown(connection->ssl);
-	ERR_clear_error();
+	wire_say_end(&connection->wire);
 	shutdown(connection->watch.fd, SHUT_WR);
 	connection->state = CONNECTION_LINGER;
-	connection->stop_reading = connection->blocked = connection->ssl_read_wants_write = false;
+	connection->stop_reading = connection->blocked = connection->wire.read_wants_write = false;
 }
 
 /* What may be said, in one write. */
@@ -593,8 +529,6 @@ void connection_settle(struct connection *connection)
 {
 	int r;
 
-	if (connection->state == CONNECTION_TUNNEL)
-		tunnel_settle(connection);
 	if (connection->state == CONNECTION_OPEN) {
 		r = say(connection);
 		if (r < 0 && r != -EAGAIN)

@@ -9,7 +9,6 @@
 #define HTTP_CONNECTION_PRIV_H
 
 #include <netinet/in.h>
-#include <openssl/types.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,6 +19,7 @@
 #include "http/limits.h"
 #include "http/server.h"
 #include "http/shared_priv.h"
+#include "http/wire_priv.h"
 
 struct connection;
 struct http2_session;
@@ -73,7 +73,6 @@ enum connection_phase {
 	PHASE_WINDOW, /* as WRITE: answers wait for the peer's flow control */
 	PHASE_IDLE,
 	PHASE_LINGER,
-	PHASE_TUNNEL,
 };
 
 /* A protocol on a connection. */
@@ -132,7 +131,6 @@ enum connection_state {
 	CONNECTION_HANDSHAKE,
 	CONNECTION_OPEN,
 	CONNECTION_LINGER, /* all is said; the peer may still be talking */
-	CONNECTION_TUNNEL, /* taken over, pumped */
 	CONNECTION_GONE,   /* closed; kept while the handler owes answers */
 };
 
@@ -146,7 +144,7 @@ struct connection {
 	struct loop_timer timer;
 	enum connection_state state;
 	enum connection_phase phase;
-	SSL *ssl; /* NULL: plain */
+	struct wire wire;
 	const struct protocol_ops *protocol;
 	struct http1_session http1;
 	struct http2_session *http2; /* NULL: not HTTP/2 */
@@ -162,7 +160,6 @@ struct connection {
 
 	struct http_request *first, *last; /* with the handler, in the order they came */
 	size_t n_requests;
-	struct tunnel *tunnel;
 	size_t n_lingered;
 
 	bool touched;
@@ -177,7 +174,7 @@ struct connection {
 	bool linger;       /* … but not before the peer had time to read */
 	bool served;       /* had a request: the next one may take its time */
 	bool rearm;        /* the phase began anew */
-	bool tls, ssl_broken, ssl_read_wants_write;
+	bool tls;
 
 	struct peer_key peer_key;
 	char peer[INET6_ADDRSTRLEN];
@@ -187,11 +184,6 @@ struct connection {
 /* Takes `fd`, which is counted for `key` already. `tls` NULL: plain. */
 void connection_new(struct http_server *server, int fd, const struct peer_key *key,
 		    const char *peer, SSL_CTX *tls);
-/* Bytes, 0 at the end, -EAGAIN or another negative errno. */
-ssize_t connection_recv(struct connection *connection, char *to, size_t n);
-ssize_t connection_send(struct connection *connection, const char *p, size_t n);
-/* Decrypted or raw bytes that wait inside the TLS engine. */
-bool connection_has_pending(const struct connection *connection);
 /* Read once, or for as long as the turn's budget lasts, and hand on what came. */
 void connection_read(struct connection *connection);
 /* Write what is there. 0, -EAGAIN, or another negative errno. */
@@ -204,8 +196,8 @@ void connection_watch(struct connection *connection); /* make epoll agree with t
 void connection_settle(struct connection *connection);
 /* Say nothing more to it; it goes away once the handler owes it nothing. */
 void connection_close(struct connection *connection);
-/* Forget the socket without closing it (a take-over); returns it. */
-int connection_detach(struct connection *connection);
+/* Forget the wire without closing it (a take-over); returns it. */
+struct wire connection_detach(struct connection *connection);
 /* Give back the requests at the front that are answered, writing the answers they hold. */
 void connection_advance(struct connection *connection);
 void connection_free(struct connection *connection);
@@ -243,11 +235,6 @@ void response_begin(struct strbuf *out, const struct http_request *request, int 
 bool response_has_body(int status);
 /* False (and logged) for a header a peer could split: our mistake, it is left out. */
 bool response_header_is_safe(const struct http_header *header);
-
-/* --- takeover.c --- */
-void tunnel_settle(struct connection *connection);
-void tunnel_on_event(struct connection *connection, uint32_t events);
-void tunnel_free(struct tunnel *tunnel); /* NULL is allowed */
 
 /* --- server.c --- */
 const struct http_limits *server_limits(const struct http_server *server);

@@ -33,6 +33,7 @@
 #define HTTP_STREAM_BYTES       262144  /* of a streamed answer, not taken yet: its writer waits */
 #define HTTP_OUTPUT_SLACK       262144 /* taken bytes in front of an output buffer, before it moves */
 #define HTTP_TUNNEL_BYTES       16384 /* moved by one step of a tunnel: one TLS record */
-#define HTTP_TUNNEL_STEPS       16    /* steps of one direction in one turn */
+#define HTTP_TUNNEL_STEPS       16    /* in one turn, of what nobody listens to any more */
+#define HTTP_TUNNEL_END_US      5000000 /* from the inner end's leaving to the end of it */
 
 #endif

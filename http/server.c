@@ -98,8 +98,7 @@ void http_server_drain(struct http_server *server)
 			connection->protocol->on_drain(connection);
 			continue;
 		}
-		if (connection->state != CONNECTION_TUNNEL &&
-		    connection->state != CONNECTION_LINGER && !connection_is_busy(connection))
+		if (connection->state != CONNECTION_LINGER && !connection_is_busy(connection))
 			connection_close(connection);
 	}
 }
@@ -108,7 +107,7 @@ bool http_server_is_idle(const struct http_server *server)
 {
 	for (const struct connection *connection = server->connections; connection;
 	     connection = connection->next)
-		if (connection->state != CONNECTION_TUNNEL && connection_is_busy(connection))
+		if (connection_is_busy(connection))
 			return false;
 	return true;
 }

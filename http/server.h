@@ -20,6 +20,7 @@ struct err;
 struct http_request;
 struct http_server;
 struct http_shared;
+struct http_tunnel;
 struct loop;
 struct tls_slot;
 
@@ -155,15 +156,15 @@ void http_stream_rest(struct http_request *request);
 void http_stream_end(struct http_request *request, bool whole);
 
 /* Take the connection over after an Upgrade request (RFC 9110 7.8), writing no answer: *fd_out is a
- * descriptor that speaks plain bytes (the socket itself, or one end of a pair whose other end the
- * engine pumps through TLS, reading it only while the TLS write does not block); *early_out holds
- * what the peer sent behind the request, new in a strbuf the caller finis. The request is given
- * back. The connection counts against the caps until both ends closed (for the socket itself:
- * until http_takeover_closed()). */
-int http_request_take_over(struct http_request *request, int *fd_out, struct strbuf *early_out,
+ * descriptor that speaks plain bytes, the socket itself or, with *tunnel_out, the inner end of that
+ * tunnel, which the caller runs; both are the caller's. *early_out holds what the peer sent behind
+ * the request, new in a strbuf the caller finis. The request is given back. The connection counts
+ * against the caps until http_takeover_closed(). On failure nothing is taken. */
+int http_request_take_over(struct http_request *request, int *fd_out,
+			   struct http_tunnel **tunnel_out, struct strbuf *early_out,
 			   struct err *err);
-/* A socket that http_request_take_over() handed out itself (a plain connection) was closed: stop
- * counting it. `peer` is what http_request_peer() said. Any thread. */
+/* What http_request_take_over() gave out was closed: stop counting it. `peer` is what
+ * http_request_peer() said. Any thread. */
 void http_takeover_closed(struct http_shared *shared, struct str peer);
 
 /* --- helpers for handlers --- */

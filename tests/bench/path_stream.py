@@ -60,10 +60,7 @@ def fan_out(bench, service, port, clients, tls, script, languages="en"):
         tools.load(bench, service, connections=16, rate=FANOUT_RATE[clients], seconds=seconds)
         report = fanout.end()
         after = tools.cpu_of_threads_s(service.process.pid)
-    # The API's thread encrypts what the other one writes.
-    names = ("websocket", "api") if tls else ("websocket",)
-    cpu = sum(after[name] - before[name] for name in names)
-    return report["events"] * clients / cpu, report["events"]
+    return report["events"] * clients / (after["websocket"] - before["websocket"]), report["events"]
 
 
 @contextlib.contextmanager

@@ -68,9 +68,7 @@ def fan_out(bench, service, port, tls, script):
         with Batches(service):
             report = fanout.end()
         after = tools.cpu_of_threads_s(service.process.pid)
-    names = ("websocket", "api") if tls else ("websocket",)
-    cpu = sum(after[name] - before[name] for name in names)
-    return report["events"] * CLIENTS / cpu, report["events"]
+    return report["events"] * CLIENTS / (after["websocket"] - before["websocket"]), report["events"]
 
 
 def open_fan_out(name, tls):

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@
 #include "base/slot.h"
 #include "event/entry.h"
 #include "event/source_set.h"
+#include "http/tunnel_priv.h"
 #include "stream/feed.h"
 
 #define WAIT_S        5
@@ -59,7 +61,7 @@ struct house {
 	int64_t last_seq;
 };
 
-static atomic_int n_closed; /* plain sockets */
+static atomic_int n_closed; /* connections */
 
 static void count_closed(void *ctx, struct str peer)
 {
@@ -178,6 +180,19 @@ static void set_wait(int fd)
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)), 0);
 }
 
+static bool tunnelled; /* clients come as from behind TLS */
+
+static struct http_tunnel *dig_tunnel(int *fd)
+{
+	struct wire wire = { .fd = *fd };
+	struct http_tunnel *tunnel;
+	struct err err = { "" };
+
+	fcntl(*fd, F_SETFL, fcntl(*fd, F_GETFL) | O_NONBLOCK);
+	assert_int_equal(tunnel_new(&wire, STR(""), &tunnel, fd, &err), 0);
+	return tunnel;
+}
+
 /* Adopt `fds[1]`; `behind`: what the client sent behind its request already. */
 static struct client connect_with(struct house *house, const int fds[2], const char *protocol,
 				  const char *query, bool authenticated, struct str behind)
@@ -186,8 +201,10 @@ static struct client connect_with(struct house *house, const int fds[2], const c
 	struct websocket_arrival arrival = { .query = str_of(query),
 					     .language = STR("de-AT, en;q=0.5"),
 					     .peer = STR("192.0.2.1") };
+	struct http_tunnel *tunnel;
 	struct strbuf request;
 	struct err err = { "" };
+	int fd = fds[1];
 
 	if (authenticated)
 		arrival.account = STR("ann");
@@ -203,8 +220,9 @@ static struct client connect_with(struct house *house, const int fds[2], const c
 		strbuf_putf(&request, "Sec-WebSocket-Protocol: %s\r\n", protocol);
 	strbuf_put_text(&request, "\r\n");
 	strbuf_put(&request, behind);
+	tunnel = tunnelled ? dig_tunnel(&fd) : NULL;
 	arrival.request = strbuf_str(&request);
-	assert_int_equal(websocket_adopt(house->websocket, fds[1], &arrival, &err), 0);
+	assert_int_equal(websocket_adopt(house->websocket, fd, tunnel, &arrival, &err), 0);
 	strbuf_fini(&request);
 	return client;
 }

@@ -58,7 +58,7 @@ static void test_ways_in(void **state)
 		close_client(&client);
 	}
 	close_house(&house);
-	assert_int_equal(n_closed, 2);
+	assert_int_equal(n_closed, 4);
 }
 
 struct resume_case {
@@ -774,6 +774,7 @@ static void test_fragments(void **state)
 	struct house house = open_house(1, 0);
 	struct client client = connect_client(&house, "", true);
 	struct strbuf frames, payload;
+	int opcodes = 0;
 
 	strbuf_init(&frames, 1000);
 	strbuf_init(&payload, 1000);
@@ -784,9 +785,14 @@ static void test_fragments(void **state)
 	expect_hello(&client, EPOCH_A, 1, 0);
 	for (size_t i = 0; i < frames.len; i++)
 		send_bytes(&client, (struct str){ frames.p + i, 1 });
-	assert_int_equal(next_frame(&client, &payload), OPCODE_PONG);
-	assert_string_equal(payload.p, "p");
-	expect_number(&client, "caught_up", "seq", 0);
+	/* Either may overtake the other. */
+	for (int i = 0; i < 2; i++) {
+		int opcode = next_frame(&client, &payload);
+
+		assert_non_null(strstr(payload.p, opcode == OPCODE_PONG ? "p" : "caught_up"));
+		opcodes += opcode;
+	}
+	assert_int_equal(opcodes, OPCODE_PONG + OPCODE_TEXT);
 	strbuf_fini(&frames);
 	strbuf_fini(&payload);
 	close_client(&client);
@@ -998,5 +1004,8 @@ int main(void)
 		cmocka_unit_test(test_come_and_go),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	int r = cmocka_run_group_tests_name("plain", tests, NULL, NULL);
+
+	tunnelled = true;
+	return r + cmocka_run_group_tests_name("through a tunnel", tests, NULL, NULL);
 }

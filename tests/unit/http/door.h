@@ -28,6 +28,7 @@
 #include "base/mem.h"
 #include "http/server.h"
 #include "http/tls.h"
+#include "http/tunnel.h"
 
 #define DOOR_MAX_HELD 512
 
@@ -46,6 +47,9 @@ struct door {
 	atomic_bool release, drain;
 	atomic_int n_seen, n_gone, idle, n_heads;
 	atomic_int taken_fd; /* + 1 */
+	struct http_tunnel *tunnel; /* of it; the door's thread only */
+	void (*on_taken)(struct door *door, int fd); /* NULL: nothing is sent past the pair */
+	void (*on_room)(struct door *door);
 	atomic_int n_kib;    /* written by streamed answers */
 	char early[4096];
 };
@@ -69,16 +73,34 @@ static inline void door_on_head(struct http_request *request, void *ctx)
 		door_answer(request, 413, STR("small"));
 }
 
+static inline void door_on_room(void *ctx)
+{
+	struct door *door = ctx;
+
+	door->on_room(door);
+}
+
+static inline void door_on_end(void *ctx)
+{
+	struct door *door = ctx;
+
+	http_takeover_closed(door->shared, STR("127.0.0.1"));
+}
+
 static inline void door_take_over(struct door *door, struct http_request *request)
 {
 	struct strbuf early;
 	struct err err;
 	int fd;
 
-	if (http_request_take_over(request, &fd, &early, &err) < 0) {
+	if (http_request_take_over(request, &fd, &door->tunnel, &early, &err) < 0) {
 		door_answer(request, 503, str_of(err.text));
 		return;
 	}
+	if (door->tunnel)
+		http_tunnel_run(door->tunnel, door->loop, door_on_room, door_on_end, door);
+	if (door->on_taken)
+		door->on_taken(door, fd);
 	snprintf(door->early, sizeof(door->early), "%.*s", STR_ARG(strbuf_str(&early)));
 	strbuf_fini(&early);
 	atomic_store(&door->taken_fd, fd + 1);

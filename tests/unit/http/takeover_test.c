@@ -43,7 +43,7 @@ static void open_both(struct client *client, struct door *door, bool tls)
 
 static void wait_for_connections(struct door *door, int n)
 {
-	for (int i = 0; i < 3000 && metric_read(METRIC_HTTP_CONNECTIONS, "test") != n; i++)
+	for (int i = 0; i < 10000 && metric_read(METRIC_HTTP_CONNECTIONS, "test") != n; i++)
 		usleep(1000);
 	assert_int_equal(metric_read(METRIC_HTTP_CONNECTIONS, "test"), n);
 }
@@ -206,6 +206,131 @@ static void test_refused_while_busy(void **state)
 	door_close(&door);
 }
 
+/* --- messages past the pair --- */
+
+enum { N_MESSAGES = 200, MESSAGE_BYTES = 50000, WORD_BYTES = 5 };
+
+static char message[MESSAGE_BYTES];
+static size_t n_messages, message_sent;
+static atomic_int n_refused;
+static int inner_fd;
+static bool never_closes;
+
+static void put_number(char *to, char kind, size_t number)
+{
+	char word[WORD_BYTES + 1];
+
+	snprintf(word, sizeof(word), "%c%04zu", kind, number % 10000);
+	memcpy(to, word, WORD_BYTES);
+}
+
+/* After each message the inner end says a word too. */
+static void send_messages(struct door *door)
+{
+	char word[WORD_BYTES];
+
+	while (n_messages < N_MESSAGES) {
+		put_number(message, 'm', n_messages);
+		message_sent += http_tunnel_send(door->tunnel, message + message_sent,
+						 sizeof(message) - message_sent);
+		if (message_sent < sizeof(message)) {
+			atomic_fetch_add(&n_refused, 1);
+			return;
+		}
+		message_sent = 0;
+		put_number(word, 'w', n_messages++);
+		assert_int_equal(write(inner_fd, word, sizeof(word)), sizeof(word));
+	}
+	if (!never_closes)
+		close(inner_fd);
+}
+
+static void begin_messages(struct door *door, int fd)
+{
+	inner_fd = fd;
+	assert_int_equal(write(fd, "first", 5), 5);
+	http_tunnel_drain(door->tunnel);
+	send_messages(door);
+}
+
+static void open_messages(struct client *client, struct door *door)
+{
+	n_messages = message_sent = 0;
+	atomic_store(&n_refused, 0);
+	memset(message, 'x', sizeof(message));
+	door_open(door, &http_default_limits, house.slot);
+	door->on_taken = begin_messages;
+	door->on_room = send_messages;
+	assert_int_equal(client_open_tls(client, door, context), 1);
+	client_say(client, UPGRADE);
+}
+
+static void take(struct client *client, char *to, size_t n)
+{
+	while (n > 0) {
+		ssize_t r = client_recv(client, to, n);
+
+		assert_true(r > 0);
+		to += r;
+		n -= (size_t)r;
+	}
+}
+
+/* To a peer that is slow: each is whole, in order, and so is what the inner end says. What it said
+ * before them comes before them. */
+static void test_messages(void **state)
+{
+	static char rest[MESSAGE_BYTES];
+	size_t next_message = 0, next_word = 0;
+	char word[WORD_BYTES], expected[WORD_BYTES];
+	struct client client;
+	struct door door;
+
+	never_closes = false;
+	open_messages(&client, &door);
+	take(&client, word, sizeof(word));
+	assert_memory_equal(word, "first", 5);
+	door_wait(&n_refused, 1);
+	while (next_message < N_MESSAGES || next_word < N_MESSAGES) {
+		bool is_message;
+
+		take(&client, word, sizeof(word));
+		is_message = word[0] == 'm';
+		put_number(expected, word[0], is_message ? next_message++ : next_word++);
+		assert_memory_equal(word, expected, sizeof(word));
+		assert_true(next_word <= next_message);
+		if (!is_message)
+			continue;
+		take(&client, rest, sizeof(message) - WORD_BYTES);
+		for (size_t i = 0; i < sizeof(message) - WORD_BYTES; i++)
+			if (rest[i] != 'x')
+				fail_msg("byte %zu of message %zu", i, next_message - 1);
+	}
+	assert_true(client_is_closed(&client));
+	assert_int_equal(SSL_get_shutdown(client.ssl) & SSL_RECEIVED_SHUTDOWN,
+			 SSL_RECEIVED_SHUTDOWN);
+	client_close(&client);
+	wait_for_connections(&door, 0);
+	door_close(&door);
+}
+
+/* A peer that never reads is given up a while after the inner end has left. */
+static void test_given_up(void **state)
+{
+	struct client client;
+	struct door door;
+
+	never_closes = true;
+	open_messages(&client, &door);
+	door_wait(&n_refused, 1);
+	usleep(200000);
+	assert_int_equal(metric_read(METRIC_HTTP_CONNECTIONS, "test"), 1);
+	close(inner_fd);
+	wait_for_connections(&door, 0);
+	client_close(&client);
+	door_close(&door);
+}
+
 /* A peer that takes nothing holds the inner side up, not the door's memory; its reset ends it. */
 static void test_back_pressure(void **state)
 {
@@ -244,6 +369,8 @@ int main(void)
 		cmocka_unit_test(test_after_other_requests),
 		cmocka_unit_test(test_refused_while_busy),
 		cmocka_unit_test(test_back_pressure),
+		cmocka_unit_test(test_messages),
+		cmocka_unit_test(test_given_up),
 	};
 
 	return cmocka_run_group_tests(tests, open_group, close_group);
