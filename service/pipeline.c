@@ -398,6 +398,7 @@ static int start_log(struct pipeline *pipeline, const struct config *config, str
 		.on_ctx = pipeline,
 		.repeat_window_us = config->receiver_repeat_window_us,
 		.start_grace_us = pipeline->private_pg ? OWN_START_GRACE_US : START_GRACE_US,
+		.alone = pipeline->private_pg,
 	};
 	int r;
 

@@ -15,6 +15,8 @@
 #define COPY_PIECE_BYTES (256u << 10) /* handed to libpq at once, which copies it */
 #define BYTEA_OID        17
 #define SQLSTATE_BYTES   6
+#define PREPARED_BEGIN   "rfeventd_begin"
+#define PREPARED         "rfeventd_statement"
 
 /* What every session of ours starts with. */
 static const char session_settings[] = "SET timezone = 'UTC'; SET datestyle = 'ISO, YMD';"
@@ -29,6 +31,7 @@ struct db {
 	int interval_ms;
 	bool given_up;
 	bool in_copy;
+	const char *prepared; /* SQL that the server keeps as PREPARED; static */
 };
 
 /* --- failures ----------------------------------------------------------------------------------
@@ -411,11 +414,49 @@ static int send_query(struct db *db, const char *sql, const struct db_param *par
 	if (!arguments_init(&a, params, n_params)) {
 		snprintf(db->sqlstate, sizeof(db->sqlstate), "22021");
 		r = err_set(err, -EINVAL, "database: a text holds a NUL");
-	} else if (!PQsendQueryParams(db->conn, sql, (int)n_params, a.types, a.values, a.lengths,
-				      a.formats, 0)) {
+	} else if (sql == db->prepared
+			   ? !PQsendQueryPrepared(db->conn, PREPARED, (int)n_params, a.values,
+						  a.lengths, a.formats, 0)
+			   : !PQsendQueryParams(db->conn, sql, (int)n_params, a.types, a.values,
+						a.lengths, a.formats, 0)) {
 		r = lost(db, "connection lost", err);
 	}
 	arguments_fini(&a);
+	return r;
+}
+
+static int send_begin(struct db *db, struct err *err)
+{
+	if (!db->prepared)
+		return send_query(db, "BEGIN", NULL, 0, err);
+	if (!PQsendQueryPrepared(db->conn, PREPARED_BEGIN, 0, NULL, NULL, NULL, 0))
+		return lost(db, "connection lost", err);
+	return 0;
+}
+
+static int prepare(struct db *db, const char *name, const char *sql, struct err *err)
+{
+	PGresult *rows;
+	int r;
+
+	if (!is_usable(db, err))
+		return -ENOTCONN;
+	if (!PQsendPrepare(db->conn, name, sql, 0, NULL))
+		return lost(db, "connection lost", err);
+	r = finish(db, &rows, err);
+	if (r == 0)
+		PQclear(rows);
+	return r;
+}
+
+int db_prepare(struct db *db, const char *sql, struct err *err)
+{
+	int r = prepare(db, PREPARED_BEGIN, "BEGIN", err);
+
+	if (r == 0)
+		r = prepare(db, PREPARED, sql, err);
+	if (r == 0)
+		db->prepared = sql;
 	return r;
 }
 
@@ -469,7 +510,7 @@ int db_begin_query(struct db *db, const char *sql, const struct db_param *params
 		return -ENOTCONN;
 	if (!PQenterPipelineMode(db->conn))
 		return lost(db, "connection lost", err);
-	r = send_query(db, "BEGIN", NULL, 0, err);
+	r = send_begin(db, err);
 	if (r == 0)
 		r = send_query(db, sql, params, n_params, err);
 	if (r == 0 && !PQpipelineSync(db->conn))

@@ -78,6 +78,10 @@ int db_begin(struct db *db, struct err *err);
 /* BEGIN and a db_query() that go out together. */
 int db_begin_query(struct db *db, const char *sql, const struct db_param *params, size_t n_params,
 		   struct db_result **out, struct err *err);
+/* Have the server keep BEGIN and `sql`, one statement of a connection, which is then neither parsed
+ * nor planned again by db_begin_query() and db_query(). `sql` is static, and known by its address.
+ * Not over a connection that a transaction pooler hands out. */
+int db_prepare(struct db *db, const char *sql, struct err *err);
 /* -ENOTCONN: nobody knows whether it happened; the loader's compare-and-set finds out. */
 int db_commit(struct db *db, struct err *err);
 void db_rollback(struct db *db);

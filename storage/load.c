@@ -147,6 +147,9 @@ static int64_t n_events_of(const struct load_batch *batch)
 	return n;
 }
 
+const char load_take_sql[] =
+	"SELECT seq_before, day, days_ahead FROM rfeventd_take($1, $2, $3, $4, $5)";
+
 /* Begins the transaction. */
 static int take_seqs(struct load *load, const struct load_batch *batch, int64_t n,
 		     int64_t *seq_before, struct err *err)
@@ -163,10 +166,7 @@ static int take_seqs(struct load *load, const struct load_batch *batch, int64_t 
 	int32_t day;
 	int r;
 
-	r = db_begin_query(
-		load->db,
-		"SELECT seq_before, day, days_ahead FROM rfeventd_take($1, $2, $3, $4, $5)", params,
-		ARRAY_LEN(params), &result, err);
+	r = db_begin_query(load->db, load_take_sql, params, ARRAY_LEN(params), &result, err);
 	if (r < 0)
 		return strcmp(db_sqlstate(load->db), STATE_STALE_POSITION) == 0 ? -ESTALE : r;
 	*seq_before = db_int(result, 0, 0);

@@ -100,6 +100,9 @@ void load_fini(struct load *load);
 /* Another connection: forget what was known through the last one. */
 void load_reset(struct load *load, struct db *db, int64_t last_seq);
 
+/* What each transaction begins with: worth a db_prepare(). */
+extern const char load_take_sql[];
+
 /* The transaction. 0: committed. -ESTALE: the segment's position is another one than
  * old_position. -EINVAL: the database refused the data. -EAGAIN: try again. -ENOTCONN: connection
  * lost (see `committing`). Rolled back on every failure. */

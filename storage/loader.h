@@ -50,6 +50,7 @@ struct loader_config {
 	int64_t repeat_window_us;
 	/* How long a server that was not reached yet is waited for before that is said. */
 	int64_t start_grace_us;
+	bool alone; /* no other replica reaches the database: none is told of commits */
 };
 
 /* Why the log is not being written. */

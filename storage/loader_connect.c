@@ -251,12 +251,22 @@ static int settle_unsure(struct loader *loader, struct err *err)
 	return 0;
 }
 
+/* The database is our own: nobody hears of commits, and no pooler changes the session. */
+static int be_alone(struct loader *loader, struct err *err)
+{
+	int r = db_exec(loader->db, "SET rfeventd.alone = on", err);
+
+	return r < 0 ? r : db_prepare(loader->db, load_take_sql, err);
+}
+
 static int settle(struct loader *loader, struct log_bounds *bounds, struct err *err)
 {
 	int r = db_exec(loader->db, "SET lock_timeout = '1s'", err);
 
 	if (r == 0)
 		r = migrate(loader->db, err);
+	if (r == 0 && loader->config.alone)
+		r = be_alone(loader, err);
 	if (r == 0)
 		r = partitions_attach(loader->db, err);
 	if (r == 0)

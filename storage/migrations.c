@@ -423,8 +423,53 @@ static const char version_10[] =
 static const char version_11[] =
 	"ALTER TABLE quarantine ADD COLUMN backfilled boolean NOT NULL DEFAULT false";
 
+/* Version 12.
+ *
+ * rfeventd_take() notifies nobody for a session with rfeventd.alone = on: each listening backend of
+ * the database would be woken for each transaction, whatever it listens for.
+ */
+static const char version_12[] =
+	"CREATE OR REPLACE FUNCTION rfeventd_take(n bigint, in_segment uuid, old_position bigint,"
+	"    new_position bigint, in_node text,"
+	"    OUT seq_before bigint, OUT day int, OUT days_ahead int)"
+	" LANGUAGE plpgsql AS $$"
+	" DECLARE c counter%ROWTYPE; today date := (clock_timestamp() AT TIME ZONE 'UTC')::date;"
+	" BEGIN"
+	"  IF current_setting('synchronous_commit') NOT IN ('on', 'remote_apply') THEN"
+	"    PERFORM set_config('synchronous_commit', 'on', true);"
+	"  END IF;"
+	"  PERFORM set_config('lock_timeout', '3s', true);"
+	"  UPDATE counter SET seq = counter.seq + n,"
+	"    log_day = CASE WHEN log_day < today AND log_day < attached_until"
+	"              THEN log_day + 1 ELSE log_day END,"
+	"    day_first_seq = CASE WHEN log_day < today AND log_day < attached_until"
+	"                    THEN counter.seq + 1 ELSE day_first_seq END"
+	"    WHERE id = 1 RETURNING * INTO STRICT c;"
+	"  seq_before := c.seq - n;"
+	"  day := c.log_day - DATE '2000-01-01';"
+	"  days_ahead := c.attached_until - c.log_day;"
+	"  IF c.day_first_seq = seq_before + 1 THEN"
+	"    INSERT INTO log_day AS l VALUES (c.log_day, c.day_first_seq)"
+	"      ON CONFLICT ON CONSTRAINT log_day_pkey DO NOTHING;"
+	"  END IF;"
+	"  IF old_position = 0 THEN"
+	"    INSERT INTO journal_segment VALUES (in_segment, in_node, new_position, now())"
+	"      ON CONFLICT (segment) DO NOTHING;"
+	"  ELSE"
+	"    UPDATE journal_segment SET position = new_position, node = in_node, changed = now()"
+	"      WHERE segment = in_segment AND position = old_position;"
+	"  END IF;"
+	"  IF NOT FOUND THEN"
+	"    RAISE EXCEPTION 'position of journal segment % is not %', in_segment, old_position"
+	"      USING ERRCODE = 'RF001';"
+	"  END IF;"
+	"  IF current_setting('rfeventd.alone', true) IS DISTINCT FROM 'on' THEN"
+	"    PERFORM pg_notify('rfeventd_log', c.seq::text);"
+	"  END IF;"
+	" END $$;";
+
 const char *const migrations[] = {
 	version_1, version_2, version_3, version_4, version_5, version_6,
-	version_7, version_8, version_9, version_10, version_11,
+	version_7, version_8, version_9, version_10, version_11, version_12,
 };
 const size_t n_migrations = ARRAY_LEN(migrations);

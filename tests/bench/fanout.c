@@ -7,10 +7,10 @@
  * All clients follow /stream?after=live, in the languages by turns, and with N filters by turns
  * that all events pass. Says "ready" when all stand. With --post, R events a second are posted over
  * connections of its own (TLS like the stream); every tenth client looks for them in what it reads.
- * For each probe and each of these clients: the time of the frame minus that of the 200, both on
- * the clock of this process. --record writes a line for each message of the first client of each
- * language: microseconds since the first one, bytes of payload, events, number of the client. One
- * line of JSON at the end.
+ * For each probe and each of these clients: the time of the frame minus that of the 200, and minus
+ * that of the POST, on the clock of this process. --record writes a line for each message of the
+ * first client of each language: microseconds since the first one, bytes of payload, events, number
+ * of the client. One line of JSON at the end.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -480,6 +480,7 @@ static void print_probes(void)
 {
 	size_t n_watching = (options.n_clients + WATCH_EVERY - 1) / WATCH_EVERY, n = 0, n_posts = 0;
 	int64_t *extra = xcalloc(n_probes * n_watching + 1, sizeof(extra[0]));
+	int64_t *whole = xcalloc(n_probes * n_watching + 1, sizeof(whole[0]));
 	int64_t *post = xcalloc(n_probes + 1, sizeof(post[0]));
 	size_t n_missing = 0;
 
@@ -488,17 +489,21 @@ static void print_probes(void)
 			continue;
 		post[n_posts++] = answered_us[k] - posted_us[k];
 		for (size_t i = 0; i < options.n_clients; i += WATCH_EVERY) {
-			if (peers[i].seen_us[k] == 0)
+			if (peers[i].seen_us[k] == 0) {
 				n_missing++;
-			else
-				extra[n++] = peers[i].seen_us[k] - answered_us[k];
+				continue;
+			}
+			whole[n] = peers[i].seen_us[k] - posted_us[k];
+			extra[n++] = peers[i].seen_us[k] - answered_us[k];
 		}
 	}
 	printf(",\"probes\":%zu,\"refused\":%" PRIu64 ",\"missing\":%zu", n_posts, n_refused,
 	       n_missing);
 	print_times("extra_us", extra, n);
+	print_times("whole_us", whole, n);
 	print_times("post_us", post, n_posts);
 	free(extra);
+	free(whole);
 	free(post);
 }
 

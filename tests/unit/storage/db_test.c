@@ -212,7 +212,9 @@ static int copy_twice(struct db *db, struct str one, struct str two, struct err 
 	return r == 0 ? db_copy_commit(db, err) : r;
 }
 
-static void test_what_goes_out_together_fails_together(void **state)
+static const char kept[] = "SELECT 7 + $1::int";
+
+static void check_what_goes_out_together(struct db *db)
 {
 	const struct str good = { ONE_INT("\5"), sizeof(ONE_INT("\5")) - 1 };
 	const struct str bad = { good.p, good.len - 8 };
@@ -229,15 +231,15 @@ static void test_what_goes_out_together_fails_together(void **state)
 		{ true, true, "SELECT 7 + $1::int", 0, 0, 2 },
 	};
 	const struct db_param one = DB_STR(STR("1"));
-	struct db *db = *state;
 	struct err err;
 
-	PG_OR_SKIP();
-	pg_sql(db, "CREATE TABLE a (i int); CREATE TABLE b (i int)");
+	pg_sql(db, "DROP TABLE IF EXISTS a, b; CREATE TABLE a (i int); CREATE TABLE b (i int)");
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct db_result *result = NULL;
+		bool is_kept = strcmp(cases[i].sql, kept) == 0;
 
-		assert_int_equal(db_begin_query(db, cases[i].sql, &one, 1, &result, &err),
+		assert_int_equal(db_begin_query(db, is_kept ? kept : cases[i].sql, &one, 1,
+						&result, &err),
 				 cases[i].begin);
 		if (cases[i].begin == 0) {
 			assert_int_equal(db_int(result, 0, 0), 8);
@@ -250,6 +252,31 @@ static void test_what_goes_out_together_fails_together(void **state)
 		assert_int_equal(pg_int(db, "SELECT count(*) FROM a"), cases[i].n_rows);
 		assert_int_equal(pg_int(db, "SELECT count(*) FROM b"), cases[i].n_rows);
 	}
+}
+
+static void test_what_goes_out_together_fails_together(void **state)
+{
+	PG_OR_SKIP();
+	check_what_goes_out_together(*state);
+}
+
+/* The same when the server keeps the statement, one of which fails now and then. */
+static void test_prepared(void **state)
+{
+	const struct db_param one = DB_STR(STR("1"));
+	struct db *db = *state;
+	struct err err;
+	int64_t n = 0;
+
+	PG_OR_SKIP();
+	assert_int_equal(db_prepare(db, kept, &err), 0);
+	check_what_goes_out_together(db);
+	assert_int_equal(db_query_int(db, kept, &one, 1, 0, &n, &err), 0);
+	assert_int_equal(n, 8);
+	assert_int_equal(pg_int(db, "SELECT count(*) FROM pg_prepared_statements WHERE"
+				    " generic_plans + custom_plans > 0"),
+			 2);
+	assert_int_equal(db_prepare(db, "SELECT", &err), -EIO); /* there is one already */
 }
 
 static void count_wait(void *ctx)
@@ -346,6 +373,7 @@ int main(void)
 		TEST(test_large_values_both_ways),
 		TEST(test_copy),
 		TEST(test_what_goes_out_together_fails_together),
+		TEST(test_prepared),
 		TEST(test_commit_of_a_failed_transaction_is_a_failure),
 		TEST(test_the_hook_runs_while_the_server_takes_its_time),
 		TEST(test_a_lost_connection_is_seen),

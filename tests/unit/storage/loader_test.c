@@ -288,6 +288,41 @@ static void test_repeats_of_another_replica(void **state)
 	house_free(other);
 }
 
+/* A loader that has the database to itself tells nobody, and logs as others do: also after a
+ * transaction whose statements, which the server keeps, failed. */
+static void test_who_is_told(void **state)
+{
+	struct house *house = *state;
+
+	PG_OR_SKIP();
+	for (int alone = 0; alone < 2; alone++) {
+		struct strbuf channel, payload;
+		int n_told = 0;
+
+		strbuf_init(&channel, 1000);
+		strbuf_init(&payload, 1000);
+		house->alone = alone;
+		house_start(house);
+		WAIT_FOR(loader_is_connected(house->loader));
+		pg_sql(house_db(house), "LISTEN rfeventd_log; ALTER TABLE event DROP CONSTRAINT IF"
+					" EXISTS no_poison, ADD CONSTRAINT no_poison CHECK"
+					" (message_id <> 'Poison.1.0.X')");
+		house_post(house, alone ? "1 c" : "1 a");
+		house_post(house, "1 b poison_all");
+		house_drain(house);
+		house_post(house, alone ? "1 d" : "1 b");
+		house_drain(house);
+		expect_log(house, alone ? "a-0 b-0 c-0 d-0" : "a-0 b-0");
+		expect_gap_free(house);
+		while (db_next_notification(house_db(house), &channel, &payload))
+			n_told++;
+		assert_int_equal(n_told > 0, !alone);
+		strbuf_fini(&channel);
+		strbuf_fini(&payload);
+		house_stop(house);
+	}
+}
+
 /* --- refused rows
  * --------------------------------------------------------------------------------------- */
 
@@ -381,6 +416,7 @@ int main(void)
 		TEST(test_a_repeat_without_times_is_logged_with_a_quirk),
 		TEST(test_repeats_are_known_after_a_restart_and_end_with_the_window),
 		TEST(test_repeats_of_another_replica),
+		TEST(test_who_is_told),
 		TEST(test_a_refused_row_costs_nobody_else),
 		TEST(test_a_first_event_that_is_refused_leaves_its_raw_to_the_next),
 		TEST(test_what_cannot_even_be_set_aside_is_passed_over),

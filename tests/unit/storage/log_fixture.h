@@ -44,6 +44,7 @@ struct house {
 	struct loader *loader;
 	struct uuid source;
 	int64_t repeat_window_us;
+	bool alone; /* no other replica is told of commits */
 	unsigned prepared_again; /* by the loader */
 
 	pthread_mutex_t mutex; /* what the loader published */
@@ -263,6 +264,7 @@ static inline void house_start(struct house *house)
 		.on_connected = fixture_connected,
 		.on_connected_ctx = house,
 		.repeat_window_us = house->repeat_window_us,
+		.alone = house->alone,
 	};
 	struct err err;
 
