@@ -6,7 +6,10 @@ for waking readers.
 """
 import contextlib
 import json
+import os
+import signal
 import subprocess
+import time
 
 import path_tools as tools
 from frame import Figure, Group, alternate, at_least, at_most
@@ -16,6 +19,7 @@ CLIENTS, MANY = 100, 1000
 PROBES_A_SECOND = 100
 MODERATE = 100  # events a second beside the probes
 SECONDS = 4.0
+STALLED, FILL_SECONDS = 100, 30
 FANOUT_RATE = {CLIENTS: 1000, MANY: 100}  # events a second
 
 
@@ -109,6 +113,32 @@ def open_fan_out(name, clients, tls):
     return both
 
 
+@contextlib.contextmanager
+def stalled_clients(bench, service, port):
+    """Who stopped reading, and for whom nothing more fits into the kernel."""
+    with tools.Fanout(bench, port, STALLED, 600, authorization=tools.authorization(service)) as fanout:
+        os.kill(fanout.process.pid, signal.SIGSTOP)
+        end, before = time.monotonic() + FILL_SECONDS, None
+        while (now := tools.unsent_bytes(port)) != before or len(now) < STALLED:
+            if time.monotonic() > end:
+                raise RuntimeError(f"{len(now)} of {STALLED} clients are stalled")
+            before = now
+            tools.load(bench, service, connections=16, rate=FANOUT_RATE[CLIENTS], seconds=1)
+        yield
+
+
+def open_stalled(bench):
+    plain_port = free_ports(1)[0]
+    with stream_daemon(bench, plain_port) as service:
+        def rate():
+            return fan_out(bench, service, plain_port, CLIENTS, False, bench.work / "stalled.script")[0]
+
+        def beside():
+            with stalled_clients(bench, service, plain_port):
+                return rate()
+        yield lambda i: {"fanout_beside_stalled": alternate(i, beside, rate)}
+
+
 def open_languages(bench):
     """The same events to as many clients: in three languages, and in one of them."""
     plain_port = free_ports(1)[0]
@@ -126,6 +156,8 @@ def figures(_bench):
                  Figure("post_to_stream_extra_ms_p99", "ms", None, at_most(5))], open_extra)
     yield Group([Figure("fanout_languages_vs_one", "deliveries/CPU s", "all clients in one language",
                         at_least(0.9))], open_languages)
+    yield Group([Figure("fanout_beside_stalled", "deliveries/CPU s", "the same without stalled clients",
+                        at_least(0.9))], open_stalled)
     for name, clients, tls in (("fanout_vs_raw", CLIENTS, False),
                                ("fanout_tls_vs_raw", CLIENTS, True),
                                ("fanout_1000_vs_raw", MANY, False)):

@@ -115,14 +115,21 @@ class Cpu:
                            for key, seconds in self.now().items())
 
 
-def n_connections(port):
-    """Connections of 127.0.0.0/8 that a server of ours has on this port."""
-    wanted, n = f":{port:04X}", 0
+def connections(port):
+    """Lines of /proc/net/tcp, in words: what a server of ours has on this port of 127.0.0.0/8."""
     with open("/proc/net/tcp", encoding="ascii") as table:
-        for line in table:
-            words = line.split()
-            n += words[1].endswith(wanted) and words[3] == "01"
-    return n
+        lines = [line.split() for line in table]
+    return [words for words in lines if words[1].endswith(f":{port:04X}") and words[3] == "01"]
+
+
+def n_connections(port):
+    return len(connections(port))
+
+
+def unsent_bytes(port):
+    """By peer: what it has not taken of what was written to it, where there is any."""
+    found = {words[2]: int(words[4].split(":")[0], 16) for words in connections(port)}
+    return {peer: n for peer, n in found.items() if n}
 
 
 # --- the log ----------------------------------------------------------------------------------
