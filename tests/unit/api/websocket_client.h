@@ -63,13 +63,13 @@ struct house {
 
 static atomic_int n_closed; /* connections */
 
-static void count_closed(void *ctx, struct str peer)
+static inline void count_closed(void *ctx, struct str peer)
 {
 	assert_true(str_eq(peer, STR("192.0.2.1")));
 	n_closed++;
 }
 
-static bool whose_token(void *ctx, struct str token, char *account)
+static inline bool whose_token(void *ctx, struct str token, char *account)
 {
 	memcpy(account, "walker", sizeof("walker"));
 	return str_eq(token, STR("good"));
@@ -77,12 +77,12 @@ static bool whose_token(void *ctx, struct str token, char *account)
 
 static atomic_bool ann_is_gone;
 
-static bool may_follow(void *ctx, const char *account)
+static inline bool may_follow(void *ctx, const char *account)
 {
 	return !ann_is_gone || strcmp(account, "ann") != 0;
 }
 
-static struct house open_house_with(int64_t oldest_seq, int64_t last_seq, bool connected,
+static inline struct house open_house_with(int64_t oldest_seq, int64_t last_seq, bool connected,
 				    const struct websocket_config *times)
 {
 	struct house house = { .last_seq = last_seq };
@@ -109,14 +109,14 @@ static struct house open_house_with(int64_t oldest_seq, int64_t last_seq, bool c
 	return house;
 }
 
-static struct house open_house(int64_t oldest_seq, int64_t last_seq)
+static inline struct house open_house(int64_t oldest_seq, int64_t last_seq)
 {
 	const struct websocket_config times = { .feed = NULL };
 
 	return open_house_with(oldest_seq, last_seq, true, &times);
 }
 
-static void close_house(struct house *house)
+static inline void close_house(struct house *house)
 {
 	websocket_stop(house->websocket);
 	feed_stop(house->feed);
@@ -124,7 +124,7 @@ static void close_house(struct house *house)
 }
 
 /* Every third event is critical. */
-static struct entry_batch *batch_of(int64_t first_seq, size_t n, size_t message_bytes)
+static inline struct entry_batch *batch_of(int64_t first_seq, size_t n, size_t message_bytes)
 {
 	struct entry_batch *batch = entry_batch_new(n);
 	char *text = xmalloc(message_bytes);
@@ -148,18 +148,18 @@ static struct entry_batch *batch_of(int64_t first_seq, size_t n, size_t message_
 	return batch;
 }
 
-static void publish_sized(struct house *house, size_t n, size_t message_bytes)
+static inline void publish_sized(struct house *house, size_t n, size_t message_bytes)
 {
 	feed_publish(house->feed, batch_of(house->last_seq + 1, n, message_bytes), false);
 	house->last_seq += (int64_t)n;
 }
 
-static void publish(struct house *house, size_t n)
+static inline void publish(struct house *house, size_t n)
 {
 	publish_sized(house, n, 40);
 }
 
-static void publish_provisional(struct house *house)
+static inline void publish_provisional(struct house *house)
 {
 	feed_publish(house->feed, batch_of(0, 1, 40), true);
 }
@@ -173,7 +173,7 @@ struct client {
 	int64_t last_seq; /* of the events seen */
 };
 
-static void set_wait(int fd)
+static inline void set_wait(int fd)
 {
 	struct timeval wait = { .tv_sec = WAIT_S };
 
@@ -182,7 +182,7 @@ static void set_wait(int fd)
 
 static bool tunnelled; /* clients come as from behind TLS */
 
-static struct http_tunnel *dig_tunnel(int *fd)
+static inline struct http_tunnel *dig_tunnel(int *fd)
 {
 	struct wire wire = { .fd = *fd };
 	struct http_tunnel *tunnel;
@@ -194,7 +194,7 @@ static struct http_tunnel *dig_tunnel(int *fd)
 }
 
 /* Adopt `fds[1]`; `behind`: what the client sent behind its request already. */
-static struct client connect_with(struct house *house, const int fds[2], const char *protocol,
+static inline struct client connect_with(struct house *house, const int fds[2], const char *protocol,
 				  const char *query, bool authenticated, struct str behind)
 {
 	struct client client = { .fd = fds[0] };
@@ -227,13 +227,13 @@ static struct client connect_with(struct house *house, const int fds[2], const c
 	return client;
 }
 
-static void open_pair(int fds[2])
+static inline void open_pair(int fds[2])
 {
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
 }
 
 /* Two ends of a TCP connection. */
-static void open_tcp(int fds[2])
+static inline void open_tcp(int fds[2])
 {
 	struct sockaddr_in address = { .sin_family = AF_INET,
 				       .sin_addr = { htonl(INADDR_LOOPBACK) } };
@@ -251,7 +251,7 @@ static void open_tcp(int fds[2])
 }
 
 /* 1 when more came, 0 at the end of the connection. */
-static int receive_more(struct client *client)
+static inline int receive_more(struct client *client)
 {
 	char *room = strbuf_reserve(&client->in, 65536);
 	ssize_t n;
@@ -266,7 +266,7 @@ static int receive_more(struct client *client)
 	return n > 0;
 }
 
-static void take_handshake(struct client *client, const char *protocol)
+static inline void take_handshake(struct client *client, const char *protocol)
 {
 	size_t end;
 
@@ -283,7 +283,7 @@ static void take_handshake(struct client *client, const char *protocol)
 	strbuf_drop_front(&client->in, end + 4);
 }
 
-static struct client connect_client(struct house *house, const char *query, bool authenticated)
+static inline struct client connect_client(struct house *house, const char *query, bool authenticated)
 {
 	struct client client;
 	int fds[2];
@@ -294,13 +294,13 @@ static struct client connect_client(struct house *house, const char *query, bool
 	return client;
 }
 
-static void close_client(struct client *client)
+static inline void close_client(struct client *client)
 {
 	close(client->fd);
 	strbuf_fini(&client->in);
 }
 
-static void put_frame(struct strbuf *out, unsigned first_byte, struct str payload)
+static inline void put_frame(struct strbuf *out, unsigned first_byte, struct str payload)
 {
 	static const unsigned char mask[4] = { 0x12, 0x34, 0x56, 0x78 };
 
@@ -318,12 +318,12 @@ static void put_frame(struct strbuf *out, unsigned first_byte, struct str payloa
 		strbuf_put_char(out, (char)(payload.p[i] ^ mask[i % 4]));
 }
 
-static void send_bytes(struct client *client, struct str bytes)
+static inline void send_bytes(struct client *client, struct str bytes)
 {
 	assert_int_equal(send(client->fd, bytes.p, bytes.len, MSG_NOSIGNAL), bytes.len);
 }
 
-static void send_frame(struct client *client, unsigned first_byte, struct str payload)
+static inline void send_frame(struct client *client, unsigned first_byte, struct str payload)
 {
 	struct strbuf out;
 
@@ -333,13 +333,13 @@ static void send_frame(struct client *client, unsigned first_byte, struct str pa
 	strbuf_fini(&out);
 }
 
-static void send_text(struct client *client, const char *text)
+static inline void send_text(struct client *client, const char *text)
 {
 	send_frame(client, 0x80 | OPCODE_TEXT, str_of(text));
 }
 
 /* The next frame of any kind: its opcode, or -1 at the end of the connection. */
-static int next_frame(struct client *client, struct strbuf *payload)
+static inline int next_frame(struct client *client, struct strbuf *payload)
 {
 	const unsigned char *p;
 	size_t head, n;
@@ -371,7 +371,7 @@ static int next_frame(struct client *client, struct strbuf *payload)
 }
 
 /* The next message, parsed (new). Pings on the way are passed over. */
-static json_t *next_message(struct client *client)
+static inline json_t *next_message(struct client *client)
 {
 	struct strbuf payload;
 	json_t *message;
@@ -388,7 +388,7 @@ static json_t *next_message(struct client *client)
 	return message;
 }
 
-static void assert_type(const json_t *message, const char *type)
+static inline void assert_type(const json_t *message, const char *type)
 {
 	char *text = json_dumps(message, 0);
 
@@ -397,7 +397,7 @@ static void assert_type(const json_t *message, const char *type)
 	free(text);
 }
 
-static json_t *next_of_type(struct client *client, const char *type)
+static inline json_t *next_of_type(struct client *client, const char *type)
 {
 	json_t *message = next_message(client);
 
@@ -405,7 +405,7 @@ static json_t *next_of_type(struct client *client, const char *type)
 	return message;
 }
 
-static void expect_number(struct client *client, const char *type, const char *name, int64_t value)
+static inline void expect_number(struct client *client, const char *type, const char *name, int64_t value)
 {
 	json_t *message = next_of_type(client, type);
 
@@ -413,7 +413,7 @@ static void expect_number(struct client *client, const char *type, const char *n
 	json_decref(message);
 }
 
-static void expect_hello(struct client *client, const char *epoch, int64_t oldest_seq,
+static inline void expect_hello(struct client *client, const char *epoch, int64_t oldest_seq,
 			 int64_t last_seq)
 {
 	json_t *message = next_of_type(client, "hello");
@@ -424,7 +424,7 @@ static void expect_hello(struct client *client, const char *epoch, int64_t oldes
 	json_decref(message);
 }
 
-static void expect_error(struct client *client, const char *code, const char *words)
+static inline void expect_error(struct client *client, const char *code, const char *words)
 {
 	json_t *message = next_of_type(client, "error");
 	const char *text = json_string_value(json_object_get(message, "message"));
@@ -438,7 +438,7 @@ static void expect_error(struct client *client, const char *code, const char *wo
 
 /* Events up to `last_seq`, every `step`-th seq from the client's last; other messages between are
  * passed over when `patient`. */
-static void expect_events(struct client *client, int64_t last_seq, int64_t step, bool patient)
+static inline void expect_events(struct client *client, int64_t last_seq, int64_t step, bool patient)
 {
 	while (client->last_seq < last_seq) {
 		json_t *message = next_message(client), *events, *entry;
@@ -464,7 +464,7 @@ static void expect_events(struct client *client, int64_t last_seq, int64_t step,
 }
 
 /* Read until the connection ends; the close code, or 0 when it just ended. */
-static int read_to_the_end(struct client *client)
+static inline int read_to_the_end(struct client *client)
 {
 	struct strbuf payload;
 	int opcode, code = 0;
@@ -480,6 +480,15 @@ static int read_to_the_end(struct client *client)
 	}
 	strbuf_fini(&payload);
 	return code;
+}
+
+/* Each test twice: to a socket, and as to a client behind TLS. */
+static inline int run_both_ways(const struct CMUnitTest *tests, size_t n)
+{
+	int r = _cmocka_run_group_tests("plain", tests, n, NULL, NULL);
+
+	tunnelled = true;
+	return r + _cmocka_run_group_tests("through a tunnel", tests, n, NULL, NULL);
 }
 
 #endif
