@@ -7,6 +7,7 @@ language), of which there are 200. fanout_raw plays again the very messages of t
 import http.client
 import json
 import os
+import statistics
 import threading
 import time
 
@@ -19,6 +20,7 @@ from path_stream import fan_out_raw, stream_daemon
 CLIENTS, FILTERS, LANGUAGES = 1000, 50, "en,de,ja,ar"
 BATCH, BATCHES_A_SECOND = 16, 6
 SECONDS = 5.0
+SLICES, SLICE_SECONDS = 5, 2.0
 IDLE = 2000
 BMC_RATE = 200  # POSTs a second beside the batches
 
@@ -86,8 +88,10 @@ def open_fan_out(name, tls):
 
 
 def bmc_p99_ms(bench, service):
-    report = tools.load(bench, service, connections=16, rate=BMC_RATE, seconds=bench.seconds(SECONDS))
-    return report["latency_us"]["p99"] / 1000
+    """Of the middle one of some slices: one hiccup of the host is the p99 of all of them."""
+    slices = [tools.load(bench, service, connections=16, rate=BMC_RATE, seconds=bench.seconds(SLICE_SECONDS))
+              for _ in range(SLICES)]
+    return statistics.median(report["latency_us"]["p99"] for report in slices) / 1000
 
 
 def open_bmc(bench):
