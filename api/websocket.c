@@ -22,7 +22,6 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "base/thread.h"
-#include "http/tunnel.h"
 
 #define TOKEN_US        (5 * CLOCK_US_PER_S)
 #define STALL_US        (60 * CLOCK_US_PER_S)

@@ -109,7 +109,6 @@ void connection_new(struct http_server *server, int fd, const struct peer_key *k
 	connection->timer = (struct loop_timer){ .fn = on_timer, .ctx = connection };
 	server_link(server, connection);
 	if (tls) {
-		connection->tls = true;
 		connection->state = CONNECTION_HANDSHAKE;
 		connection->wire.ssl = SSL_new(tls);
 	}
@@ -125,15 +124,14 @@ void connection_new(struct http_server *server, int fd, const struct peer_key *k
 	connection_touch(connection);
 }
 
-/* Everything but the descriptor. */
-static void end(struct connection *connection)
+struct wire connection_detach(struct connection *connection)
 {
 	struct http_server *server = connection->server;
+	struct wire wire = connection->wire;
 
 	loop_fd_remove(server_loop(server), &connection->watch);
 	loop_timer_cancel(server_loop(server), &connection->timer);
-	SSL_free(connection->wire.ssl);
-	connection->wire.ssl = NULL;
+	connection->wire = (struct wire){ .fd = -1 };
 	connection->state = CONNECTION_GONE;
 	connection->protocol->fini(connection);
 	server_keep_output(server, &connection->out);
@@ -142,28 +140,20 @@ static void end(struct connection *connection)
 		server_bury(server, connection);
 	else
 		connection_touch(connection); /* writers of answers are told */
+	return wire;
 }
 
 void connection_close(struct connection *connection)
 {
-	int fd = connection->watch.fd;
+	struct wire wire;
 
 	if (connection->state == CONNECTION_GONE)
 		return;
 	if (connection->state != CONNECTION_HANDSHAKE && connection->state != CONNECTION_LINGER)
 		wire_say_end(&connection->wire);
 	shared_leave(server_shared(connection->server), &connection->peer_key);
-	end(connection);
-	close(fd);
-}
-
-struct wire connection_detach(struct connection *connection)
-{
-	struct wire wire = connection->wire;
-
-	connection->wire.ssl = NULL;
-	end(connection);
-	return wire;
+	wire = connection_detach(connection);
+	wire_close(&wire);
 }
 
 void connection_free(struct connection *connection)
@@ -367,10 +357,7 @@ static void open_event(struct connection *connection, uint32_t events)
 	connection_touch(connection);
 	if (events & EPOLLOUT)
 		connection->blocked = false;
-	if (connection->wire.read_wants_write && (events & EPOLLOUT)) {
-		connection->wire.read_wants_write = false;
-		events |= EPOLLIN;
-	}
+	events = wire_events(&connection->wire, events);
 	if ((events & (EPOLLERR | EPOLLHUP)) && deaf) {
 		connection_close(connection);
 	} else if ((events & (EPOLLIN | EPOLLERR | EPOLLHUP)) && deaf) {
@@ -441,14 +428,6 @@ static void update_timer(struct connection *connection)
 		loop_timer_set(server_loop(connection->server), &connection->timer, limit_us);
 }
 
-/* What the kernel holds for a peer that takes nothing would stay there for minutes. */
-static void drop_unsent(struct connection *connection)
-{
-	struct linger reset = { .l_onoff = 1, .l_linger = 0 };
-
-	setsockopt(connection->watch.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-}
-
 static void on_timer(struct loop_timer *timer)
 {
 	struct connection *connection = timer->ctx;
@@ -463,7 +442,7 @@ static void on_timer(struct loop_timer *timer)
 		break;
 	case PHASE_IDLE: connection->protocol->on_time_out(connection); break;
 	case PHASE_WRITE:
-	case PHASE_WINDOW: drop_unsent(connection); /* fall through */
+	case PHASE_WINDOW: wire_drop_unsent(&connection->wire); /* fall through */
 	case PHASE_HANDSHAKE:
 		if (connection->shaking) { /* it waits for us */
 			loop_timer_set(server_loop(connection->server), timer,

@@ -174,7 +174,6 @@ struct connection {
 	bool linger;       /* … but not before the peer had time to read */
 	bool served;       /* had a request: the next one may take its time */
 	bool rearm;        /* the phase began anew */
-	bool tls;
 
 	struct peer_key peer_key;
 	char peer[INET6_ADDRSTRLEN];

@@ -196,11 +196,6 @@ struct str http_request_protocol(const struct http_request *request)
 	return request->head.minor == 0 ? STR("http/1.0") : STR("http/1.1");
 }
 
-bool http_request_is_tls(const struct http_request *request)
-{
-	return request->connection->tls;
-}
-
 bool http_request_is_gone(const struct http_request *request)
 {
 	return request->connection->state == CONNECTION_GONE ||

@@ -106,7 +106,6 @@ struct str http_request_body(const struct http_request *request);
 /* Address text, no port; IPv4-mapped as IPv4. */
 struct str http_request_peer(const struct http_request *request);
 struct str http_request_protocol(const struct http_request *request); /* "http/1.1", "h2" */
-bool http_request_is_tls(const struct http_request *request);
 /* The verified certificate that the client of this connection showed; false, and nothing in `out`,
  * when there is none.
  * Worked out anew at each call. */

@@ -98,7 +98,9 @@ void http_tunnel_free(struct http_tunnel *tunnel)
 		loop_fd_remove(tunnel->loop, &tunnel->inner);
 		loop_timer_cancel(tunnel->loop, &tunnel->end);
 	}
-	wire_close(&tunnel->wire, has_outward(tunnel) || tunnel->mid_message);
+	if (has_outward(tunnel) || tunnel->mid_message)
+		wire_drop_unsent(&tunnel->wire);
+	wire_close(&tunnel->wire);
 	close(tunnel->inner.fd);
 	strbuf_fini(&tunnel->inward.bytes);
 	strbuf_fini(&tunnel->outward.bytes);
@@ -288,12 +290,9 @@ static void on_outer(struct loop_fd *fd, uint32_t events)
 {
 	struct http_tunnel *tunnel = fd->ctx;
 
-	if (events & EPOLLOUT) {
+	if (events & EPOLLOUT)
 		tunnel->blocked = false;
-		if (tunnel->wire.read_wants_write)
-			events |= EPOLLIN;
-		tunnel->wire.read_wants_write = false;
-	}
+	events = wire_events(&tunnel->wire, events);
 	if ((events & (EPOLLERR | EPOLLHUP)) && (tunnel->outer_eof || has_inward(tunnel)))
 		tunnel->broken = true;
 	else if (events & (EPOLLIN | EPOLLERR | EPOLLHUP))

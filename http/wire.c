@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -71,12 +72,23 @@ void wire_say_end(struct wire *wire)
 	ERR_clear_error();
 }
 
-void wire_close(struct wire *wire, bool reset)
+uint32_t wire_events(struct wire *wire, uint32_t events)
 {
-	struct linger none = { .l_onoff = 1, .l_linger = 0 };
+	if (!wire->read_wants_write || !(events & EPOLLOUT))
+		return events;
+	wire->read_wants_write = false;
+	return events | EPOLLIN;
+}
 
-	if (reset)
-		setsockopt(wire->fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+void wire_drop_unsent(struct wire *wire)
+{
+	struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+
+	setsockopt(wire->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+}
+
+void wire_close(struct wire *wire)
+{
 	SSL_free(wire->ssl);
 	close(wire->fd);
 	*wire = (struct wire){ .fd = -1 };

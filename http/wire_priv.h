@@ -5,6 +5,7 @@
 #include <openssl/types.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct wire {
@@ -24,8 +25,11 @@ int wire_failure(struct wire *wire, int r, bool reading);
 bool wire_has_pending(const struct wire *wire);
 /* Tell the peer that no more comes, if there is room; nobody waits. */
 void wire_say_end(struct wire *wire);
-/* Closed, nothing is left of it. `reset`: what the kernel holds for a peer that takes nothing,
- * which would stay there for minutes, goes too. */
-void wire_close(struct wire *wire, bool reset);
+/* What epoll said, where room to write that a read waited for is input. */
+uint32_t wire_events(struct wire *wire, uint32_t events);
+/* When it is closed, what the kernel holds for a peer that takes nothing goes too: it would stay
+ * there for minutes. */
+void wire_drop_unsent(struct wire *wire);
+void wire_close(struct wire *wire); /* nothing is left of it */
 
 #endif
