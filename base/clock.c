@@ -29,6 +29,14 @@ int64_t clock_monotonic_us(void)
 	return read_clock(CLOCK_MONOTONIC);
 }
 
+struct timespec clock_monotonic_in(int timeout_ms)
+{
+	int64_t at_us = clock_monotonic_us() + timeout_ms * INT64_C(1000);
+
+	return (struct timespec){ .tv_sec = at_us / CLOCK_US_PER_S,
+				  .tv_nsec = at_us % CLOCK_US_PER_S * 1000 };
+}
+
 /* Days since 1970-01-01 in the proleptic Gregorian calendar. Years begin in March, so that the leap
  * day is the last of its year and months repeat every 153 days per five. */
 static int64_t days_of(int year, int month, int day)

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "base/str.h"
 
@@ -17,6 +18,8 @@
 
 int64_t clock_time_us(void);	   /* UTC now */
 int64_t clock_monotonic_us(void); /* never steps */
+/* `timeout_ms` from now on the clock that never steps, for pthread_cond_timedwait(). */
+struct timespec clock_monotonic_in(int timeout_ms);
 /* RFC 3339 in UTC with six fractional digits, into `out`; returns out. Years 0 to 9999. */
 char *clock_format(int64_t time_us, char out[CLOCK_TEXT_BYTES]);
 /* RFC 3339 and what BMCs really send (spec 1.3): offset without colon, blank for 'T', no zone

@@ -5,8 +5,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -144,13 +144,9 @@ static void say_failure(struct chore *chore, int r, const struct err *err)
 
 static void wait_ms(struct chore *chore, int ms)
 {
-	struct timespec until;
+	struct timespec until = clock_monotonic_in(ms);
 	int r = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += ms % 1000 * 1000000L;
-	until.tv_sec += ms / 1000 + until.tv_nsec / 1000000000L;
-	until.tv_nsec %= 1000000000L;
 	pthread_mutex_lock(&chore->mutex);
 	while (r == 0 && !atomic_load(&chore->stopping))
 		r = pthread_cond_timedwait(&chore->stopped, &chore->mutex, &until);

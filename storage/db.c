@@ -12,32 +12,18 @@
 #include "base/mem.h"
 #include "storage/db_priv.h"
 
-#define COPY_PIECE_BYTES (256u << 10) /* handed to libpq at once, which copies it */
 #define BYTEA_OID        17
-#define SQLSTATE_BYTES   6
-#define PREPARED_BEGIN   "rfeventd_begin"
-#define PREPARED         "rfeventd_statement"
+#define COPY_PIECE_BYTES (256u << 10) /* handed to libpq at once, which copies it */
 
 /* What every session of ours starts with. */
 static const char session_settings[] = "SET timezone = 'UTC'; SET datestyle = 'ISO, YMD';"
 				       "SET search_path = public; SET bytea_output = 'hex';"
 				       "SET client_min_messages = warning";
 
-struct db {
-	PGconn *conn;
-	char sqlstate[SQLSTATE_BYTES];
-	db_wait_fn *on_wait;
-	void *on_wait_ctx;
-	int interval_ms;
-	bool given_up;
-	bool in_copy;
-	const char *prepared; /* SQL that the server keeps as PREPARED; static */
-};
-
 /* --- failures ----------------------------------------------------------------------------------
  */
 
-static int lost(struct db *db, const char *what, struct err *err)
+int db_lost(struct db *db, const char *what, struct err *err)
 {
 	struct str words = str_trim(str_of(PQerrorMessage(db->conn)));
 
@@ -64,13 +50,13 @@ static int code_of(const char *state, const char *constraint)
 	return -EIO;
 }
 
-static int refused(struct db *db, const PGresult *rows, struct err *err)
+int db_refused(struct db *db, const PGresult *rows, struct err *err)
 {
 	const char *state = PQresultErrorField(rows, PG_DIAG_SQLSTATE);
 	const char *words = PQresultErrorField(rows, PG_DIAG_MESSAGE_PRIMARY);
 
 	if (!state || PQstatus(db->conn) == CONNECTION_BAD)
-		return lost(db, "connection lost", err);
+		return db_lost(db, "connection lost", err);
 	snprintf(db->sqlstate, sizeof(db->sqlstate), "%s", state);
 	return err_set(err, code_of(state, PQresultErrorField(rows, PG_DIAG_CONSTRAINT_NAME)),
 		       "database: %s", words ? words : state);
@@ -92,14 +78,13 @@ static int wait_for(struct db *db, short events, struct err *err)
 		if (n > 0)
 			return 0;
 		if (n < 0 && errno != EINTR)
-			return lost(db, "poll failed", err);
+			return db_lost(db, "poll failed", err);
 		if (n == 0)
 			db->on_wait(db->on_wait_ctx);
 	}
 }
 
-/* Send what libpq holds, reading meanwhile so that neither side waits for the other for ever. */
-static int flush(struct db *db, struct err *err)
+int db_flush(struct db *db, struct err *err)
 {
 	int r;
 
@@ -108,13 +93,12 @@ static int flush(struct db *db, struct err *err)
 		if (r < 0)
 			return r;
 		if (!PQconsumeInput(db->conn))
-			return lost(db, "connection lost", err);
+			return db_lost(db, "connection lost", err);
 	}
-	return r < 0 ? lost(db, "connection lost", err) : 0;
+	return r < 0 ? db_lost(db, "connection lost", err) : 0;
 }
 
-/* The next result, or NULL in *out when the statement is over. */
-static int next_result(struct db *db, PGresult **out, struct err *err)
+int db_next_result(struct db *db, PGresult **out, struct err *err)
 {
 	while (PQisBusy(db->conn)) {
 		int r = wait_for(db, POLLIN, err);
@@ -122,28 +106,27 @@ static int next_result(struct db *db, PGresult **out, struct err *err)
 		if (r < 0)
 			return r;
 		if (!PQconsumeInput(db->conn))
-			return lost(db, "connection lost", err);
+			return db_lost(db, "connection lost", err);
 	}
 	*out = PQgetResult(db->conn);
 	return 0;
 }
 
-/* All results of what was sent. The first failure counts; the last good one goes to *out. */
-static int finish(struct db *db, PGresult **out, struct err *err)
+int db_finish(struct db *db, PGresult **out, struct err *err)
 {
 	PGresult *rows = NULL, *kept = NULL;
-	int r = flush(db, err), failure = 0;
+	int r = db_flush(db, err), failure = 0;
 
 	while (r == 0) {
 		ExecStatusType status;
 
-		r = next_result(db, &rows, err);
+		r = db_next_result(db, &rows, err);
 		if (r < 0 || !rows)
 			break;
 		status = PQresultStatus(rows);
 		if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK &&
 		    status != PGRES_EMPTY_QUERY && status != PGRES_COPY_IN && failure == 0)
-			failure = refused(db, rows, err);
+			failure = db_refused(db, rows, err);
 		PQclear(kept);
 		kept = rows;
 		if (status == PGRES_COPY_IN)
@@ -152,7 +135,7 @@ static int finish(struct db *db, PGresult **out, struct err *err)
 	if (r == 0)
 		r = failure;
 	if (r == 0 && !kept)
-		r = lost(db, "no answer", err);
+		r = db_lost(db, "no answer", err);
 	if (r == 0 && out)
 		*out = kept;
 	else
@@ -160,44 +143,7 @@ static int finish(struct db *db, PGresult **out, struct err *err)
 	return r;
 }
 
-/* The same for statements sent as a pipeline: up to the mark at its end. */
-static int finish_pipeline(struct db *db, PGresult **out, struct err *err)
-{
-	PGresult *rows = NULL, *kept = NULL;
-	int r = flush(db, err), failure = 0;
-	bool is_over = false, was_null = false;
-
-	while (r == 0 && !is_over) {
-		ExecStatusType status;
-
-		r = next_result(db, &rows, err);
-		if (r == 0 && !rows && was_null) /* one stands between two statements */
-			r = lost(db, "no answer", err);
-		was_null = !rows;
-		if (r < 0 || !rows)
-			continue;
-		status = PQresultStatus(rows);
-		is_over = status == PGRES_PIPELINE_SYNC;
-		if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) {
-			PQclear(kept);
-			kept = rows;
-			continue;
-		}
-		if (!is_over && status != PGRES_PIPELINE_ABORTED && failure == 0)
-			failure = refused(db, rows, err);
-		PQclear(rows);
-	}
-	if (r == 0)
-		r = failure;
-	if (r == 0)
-		*out = kept;
-	else
-		PQclear(kept);
-	return r;
-}
-
-/* Drop what an abandoned statement left to read. Returns false when there can be no next one. */
-static bool is_usable(struct db *db, struct err *err)
+bool db_is_usable(struct db *db, struct err *err)
 {
 	db->sqlstate[0] = '\0';
 	if (!db->given_up && PQstatus(db->conn) == CONNECTION_OK)
@@ -220,7 +166,7 @@ static int connect_within(struct db *db, int64_t deadline_us, struct err *err)
 	struct pollfd watch;
 
 	if (PQstatus(db->conn) == CONNECTION_BAD)
-		return lost(db, "cannot connect", err);
+		return db_lost(db, "cannot connect", err);
 	while (state != PGRES_POLLING_OK) {
 		int64_t left_us = deadline_us - clock_monotonic_us();
 
@@ -233,7 +179,7 @@ static int connect_within(struct db *db, int64_t deadline_us, struct err *err)
 			continue;
 		state = PQconnectPoll(db->conn);
 		if (state == PGRES_POLLING_FAILED)
-			return lost(db, "cannot connect", err);
+			return db_lost(db, "cannot connect", err);
 	}
 	return 0;
 }
@@ -244,12 +190,12 @@ static int settle(struct db *db, int64_t deadline_us, struct err *err)
 	struct pollfd watch = { .fd = PQsocket(db->conn), .events = POLLIN };
 	int64_t left_us;
 
-	if (!PQsendQuery(db->conn, session_settings) || flush(db, err) < 0)
-		return lost(db, "cannot connect", err);
+	if (!PQsendQuery(db->conn, session_settings) || db_flush(db, err) < 0)
+		return db_lost(db, "cannot connect", err);
 	left_us = deadline_us - clock_monotonic_us();
 	if (left_us <= 0 || poll(&watch, 1, (int)(left_us / 1000) + 1) <= 0)
 		return err_set(err, -ENOTCONN, "database: no answer in time");
-	return finish(db, NULL, err);
+	return db_finish(db, NULL, err);
 }
 
 int db_open(const char *url, const char *application, int timeout_ms, struct db **out,
@@ -276,7 +222,7 @@ int db_open(const char *url, const char *application, int timeout_ms, struct db 
 	PQsetNoticeReceiver(db->conn, ignore_notice, NULL);
 	r = connect_within(db, deadline_us, err);
 	if (r == 0 && PQsetnonblocking(db->conn, 1) != 0)
-		r = lost(db, "cannot connect", err);
+		r = db_lost(db, "cannot connect", err);
 	if (r == 0)
 		r = settle(db, deadline_us, err);
 	if (r < 0) {
@@ -345,11 +291,11 @@ struct db_param db_uuid(struct uuid id, char buffer[UUID_TEXT_BYTES])
 
 int db_exec(struct db *db, const char *sql, struct err *err)
 {
-	if (!is_usable(db, err))
+	if (!db_is_usable(db, err))
 		return -ENOTCONN;
 	if (!PQsendQuery(db->conn, sql))
-		return lost(db, "connection lost", err);
-	return finish(db, NULL, err);
+		return db_lost(db, "connection lost", err);
+	return db_finish(db, NULL, err);
 }
 
 /* Parameters as libpq wants them: side by side, texts NUL-terminated. */
@@ -405,63 +351,28 @@ static bool arguments_init(struct arguments *a, const struct db_param *params, s
 	return true;
 }
 
-static int send_query(struct db *db, const char *sql, const struct db_param *params,
+int db_send_query(struct db *db, const char *sql, const struct db_param *params,
 		      size_t n_params, struct err *err)
 {
+	char name[DB_PREPARED_NAME_BYTES];
 	struct arguments a;
 	int r = 0;
 
 	if (!arguments_init(&a, params, n_params)) {
 		snprintf(db->sqlstate, sizeof(db->sqlstate), "22021");
 		r = err_set(err, -EINVAL, "database: a text holds a NUL");
-	} else if (sql == db->prepared
-			   ? !PQsendQueryPrepared(db->conn, PREPARED, (int)n_params, a.values,
+	} else if (db_prepared_name(db, sql, name)
+			   ? !PQsendQueryPrepared(db->conn, name, (int)n_params, a.values,
 						  a.lengths, a.formats, 0)
 			   : !PQsendQueryParams(db->conn, sql, (int)n_params, a.types, a.values,
 						a.lengths, a.formats, 0)) {
-		r = lost(db, "connection lost", err);
+		r = db_lost(db, "connection lost", err);
 	}
 	arguments_fini(&a);
 	return r;
 }
 
-static int send_begin(struct db *db, struct err *err)
-{
-	if (!db->prepared)
-		return send_query(db, "BEGIN", NULL, 0, err);
-	if (!PQsendQueryPrepared(db->conn, PREPARED_BEGIN, 0, NULL, NULL, NULL, 0))
-		return lost(db, "connection lost", err);
-	return 0;
-}
-
-static int prepare(struct db *db, const char *name, const char *sql, struct err *err)
-{
-	PGresult *rows;
-	int r;
-
-	if (!is_usable(db, err))
-		return -ENOTCONN;
-	if (!PQsendPrepare(db->conn, name, sql, 0, NULL))
-		return lost(db, "connection lost", err);
-	r = finish(db, &rows, err);
-	if (r == 0)
-		PQclear(rows);
-	return r;
-}
-
-int db_prepare(struct db *db, const char *sql, struct err *err)
-{
-	int r = prepare(db, PREPARED_BEGIN, "BEGIN", err);
-
-	if (r == 0)
-		r = prepare(db, PREPARED, sql, err);
-	if (r == 0)
-		db->prepared = sql;
-	return r;
-}
-
-/* Takes `rows`. */
-static void hand_over(PGresult *rows, struct db_result **out)
+void db_hand_over(PGresult *rows, struct db_result **out)
 {
 	if (!out) {
 		PQclear(rows);
@@ -477,13 +388,13 @@ int db_query(struct db *db, const char *sql, const struct db_param *params, size
 	PGresult *rows;
 	int r;
 
-	if (!is_usable(db, err))
+	if (!db_is_usable(db, err))
 		return -ENOTCONN;
-	r = send_query(db, sql, params, n_params, err);
+	r = db_send_query(db, sql, params, n_params, err);
 	if (r == 0)
-		r = finish(db, &rows, err);
+		r = db_finish(db, &rows, err);
 	if (r == 0)
-		hand_over(rows, out);
+		db_hand_over(rows, out);
 	return r;
 }
 
@@ -500,32 +411,6 @@ int db_query_int(struct db *db, const char *sql, const struct db_param *params, 
 	return 0;
 }
 
-int db_begin_query(struct db *db, const char *sql, const struct db_param *params, size_t n_params,
-		   struct db_result **out, struct err *err)
-{
-	PGresult *rows = NULL;
-	int r;
-
-	if (!is_usable(db, err))
-		return -ENOTCONN;
-	if (!PQenterPipelineMode(db->conn))
-		return lost(db, "connection lost", err);
-	r = send_begin(db, err);
-	if (r == 0)
-		r = send_query(db, sql, params, n_params, err);
-	if (r == 0 && !PQpipelineSync(db->conn))
-		r = lost(db, "connection lost", err);
-	/* A query that could not even be sent leaves a pipeline without an end. */
-	if (r < 0)
-		return lost(db, "a statement could not be sent", err);
-	r = finish_pipeline(db, &rows, err);
-	if (r != -ENOTCONN && !PQexitPipelineMode(db->conn))
-		r = lost(db, "connection lost", err);
-	if (r == 0)
-		hand_over(rows, out);
-	return r;
-}
-
 /* --- COPY ---------------------------------------------------------------------------------------
  */
 
@@ -534,11 +419,11 @@ int db_copy_begin(struct db *db, const char *sql, struct err *err)
 	PGresult *rows;
 	int r;
 
-	if (!is_usable(db, err))
+	if (!db_is_usable(db, err))
 		return -ENOTCONN;
 	if (!PQsendQuery(db->conn, sql))
-		return lost(db, "connection lost", err);
-	r = finish(db, &rows, err);
+		return db_lost(db, "connection lost", err);
+	r = db_finish(db, &rows, err);
 	if (r < 0)
 		return r;
 	db->in_copy = PQresultStatus(rows) == PGRES_COPY_IN;
@@ -553,12 +438,12 @@ int db_copy_put(struct db *db, struct str bytes, struct err *err)
 		int r = PQputCopyData(db->conn, bytes.p, (int)n);
 
 		if (r < 0)
-			return lost(db, "connection lost", err);
+			return db_lost(db, "connection lost", err);
 		if (r > 0) {
 			bytes.p += n;
 			bytes.len -= n;
 		}
-		r = flush(db, err);
+		r = db_flush(db, err);
 		if (r < 0)
 			return r;
 	}
@@ -573,13 +458,13 @@ static int end_copy(struct db *db, PGresult **out, struct err *err)
 
 	db->in_copy = false;
 	while ((r = PQputCopyEnd(db->conn, NULL)) == 0) {
-		r = flush(db, err);
+		r = db_flush(db, err);
 		if (r < 0)
 			return r;
 	}
 	if (r < 0)
-		return lost(db, "connection lost", err);
-	return finish(db, out, err);
+		return db_lost(db, "connection lost", err);
+	return db_finish(db, out, err);
 }
 
 int db_copy_next(struct db *db, struct err *err)
@@ -639,11 +524,11 @@ int db_commit(struct db *db, struct err *err)
 	PGresult *rows;
 	int r;
 
-	if (!is_usable(db, err))
+	if (!db_is_usable(db, err))
 		return -ENOTCONN;
 	if (!PQsendQuery(db->conn, "COMMIT"))
-		return lost(db, "connection lost", err);
-	r = finish(db, &rows, err);
+		return db_lost(db, "connection lost", err);
+	r = db_finish(db, &rows, err);
 	return r < 0 ? r : check_commit(rows, err);
 }
 
@@ -653,8 +538,9 @@ void db_rollback(struct db *db)
 	struct err err;
 
 	memcpy(sqlstate, db->sqlstate, sizeof(sqlstate)); /* of what led here */
+	db_pipeline_abandon(db);
 	if (db->in_copy && PQputCopyEnd(db->conn, "given up") > 0)
-		finish(db, NULL, &err);
+		db_finish(db, NULL, &err);
 	db->in_copy = false;
 	if (PQtransactionStatus(db->conn) != PQTRANS_IDLE)
 		db_exec(db, "ROLLBACK", &err);

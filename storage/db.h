@@ -75,12 +75,22 @@ int db_copy_end(struct db *db, int64_t *rows_out, struct err *err);
 int db_copy_commit(struct db *db, struct err *err); /* -ENOTCONN: as db_commit() */
 
 int db_begin(struct db *db, struct err *err);
-/* BEGIN and a db_query() that go out together. */
+/* BEGIN and a db_query(), of a statement with rows, that go out together. */
 int db_begin_query(struct db *db, const char *sql, const struct db_param *params, size_t n_params,
 		   struct db_result **out, struct err *err);
-/* Have the server keep BEGIN and `sql`, one statement of a connection, which is then neither parsed
- * nor planned again by db_begin_query() and db_query(). `sql` is static, and known by its address.
- * Not over a connection that a transaction pooler hands out. */
+/* A whole transaction that waits for the server once: begun, filled with statements that db_query()
+ * would take, committed. *out: rows of the last statement that gave some, of which there is one. The
+ * first statement that fails leaves out the others, COMMIT too; after any failure: db_rollback().
+ * db_pipeline_start() lets the server begin with what was put; it does not wait for it. */
+int db_pipeline_begin(struct db *db, struct err *err);
+int db_pipeline_put(struct db *db, const char *sql, const struct db_param *params, size_t n_params,
+		    struct err *err);
+int db_pipeline_start(struct db *db, struct err *err);
+int db_pipeline_commit(struct db *db, struct db_result **out, struct err *err);
+/* Have the server keep BEGIN, COMMIT and `sql`, one statement: it is neither parsed nor planned
+ * again, whichever of the above sends it. `sql` is static, and known by its address; at most
+ * DB_MAX_PREPARED with those two. Not over a connection that a transaction pooler hands out. */
+#define DB_MAX_PREPARED 8
 int db_prepare(struct db *db, const char *sql, struct err *err);
 /* -ENOTCONN: nobody knows whether it happened; the loader's compare-and-set finds out. */
 int db_commit(struct db *db, struct err *err);

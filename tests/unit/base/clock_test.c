@@ -117,8 +117,12 @@ static void test_format_limits(void **state)
 static void test_clocks(void **state)
 {
 	int64_t before = clock_monotonic_us();
+	struct timespec in = clock_monotonic_in(61234);
+	int64_t left_us = in.tv_sec * CLOCK_US_PER_S + in.tv_nsec / 1000 - clock_monotonic_us();
 
 	assert_true(clock_monotonic_us() >= before);
+	assert_in_range(left_us, 61234000 - 5 * CLOCK_US_PER_S, 61234000);
+	assert_in_range(in.tv_nsec, 0, 999999999);
 	assert_true(llabs(clock_time_us() / CLOCK_US_PER_S - (int64_t)time(NULL)) <= 1);
 }
 

@@ -276,7 +276,88 @@ static void test_prepared(void **state)
 	assert_int_equal(pg_int(db, "SELECT count(*) FROM pg_prepared_statements WHERE"
 				    " generic_plans + custom_plans > 0"),
 			 2);
-	assert_int_equal(db_prepare(db, "SELECT", &err), -EIO); /* there is one already */
+	assert_int_equal(db_prepare(db, kept, &err), 0); /* there already */
+	assert_int_equal(db_prepare(db, "no SQL", &err), -EIO);
+	for (size_t i = 0; i < DB_MAX_PREPARED - 3; i++)
+		assert_int_equal(db_prepare(db, &"       SELECT 2"[i], &err), 0);
+	assert_int_equal(db_prepare(db, "SELECT 1", &err), -E2BIG);
+}
+
+static const char insert[] = "INSERT INTO piped VALUES ($1::int)";
+static const char look[] = "SELECT count(*) FROM piped";
+
+/* A whole transaction that waits once: all of it, or nothing. */
+static void test_a_transaction_as_a_pipeline(void **state)
+{
+	static const struct {
+		const char *value;
+		bool is_kept;
+		int put, r, n_rows; /* n_rows: afterwards */
+	} cases[] = {
+		{ "1", false, 0, 0, 2 },        { "x", false, 0, -EINVAL, 2 },
+		{ "1", true, 0, 0, 4 },         { "7", true, 0, -EINVAL, 4 },
+		{ "a\0b", true, -EINVAL, 0, 4 }, { "2", true, 0, 0, 6 },
+	};
+	const struct db_param zero = DB_STR(STR("0"));
+	struct db *db = *state;
+	struct db_result *result;
+	struct err err;
+
+	PG_OR_SKIP();
+	pg_sql(db, "CREATE TABLE piped (i int CHECK (i <> 7))");
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const struct db_param value = DB_STR(((struct str){
+			cases[i].value, cases[i].put < 0 ? 3 : strlen(cases[i].value) }));
+		int r;
+
+		if (cases[i].is_kept) {
+			assert_int_equal(db_prepare(db, insert, &err), 0);
+			assert_int_equal(db_prepare(db, look, &err), 0);
+		}
+		assert_int_equal(db_pipeline_begin(db, &err), 0);
+		assert_int_equal(db_pipeline_put(db, insert, &zero, 1, &err), 0);
+		assert_int_equal(db_pipeline_start(db, &err), 0);
+		assert_int_equal(db_pipeline_put(db, insert, &value, 1, &err), cases[i].put);
+		if (cases[i].put == 0) {
+			assert_int_equal(db_pipeline_put(db, look, NULL, 0, &err), 0);
+			r = db_pipeline_commit(db, &result, &err);
+			assert_int_equal(r, cases[i].r);
+			if (r == 0) {
+				assert_int_equal(db_int(result, 0, 0), cases[i].n_rows);
+				db_result_free(result);
+			}
+		}
+		db_rollback(db);
+		assert_int_equal(pg_int(db, "SELECT count(*) FROM piped"), cases[i].n_rows);
+	}
+}
+
+static const char is_locked[] = "SELECT count(*) FROM pg_locks WHERE relation = 'held'::regclass"
+				" AND mode = 'AccessExclusiveLock'";
+
+/* What was put is at work before the transaction is asked for its end. */
+static void test_a_pipeline_runs_before_its_end(void **state)
+{
+	struct db *db = *state, *other;
+	struct db_result *result;
+	struct err err;
+
+	PG_OR_SKIP();
+	other = pg_connect(url);
+	pg_sql(db, "CREATE TABLE held (i int)");
+	assert_int_equal(db_pipeline_begin(db, &err), 0);
+	assert_int_equal(db_pipeline_put(db, "LOCK TABLE held IN ACCESS EXCLUSIVE MODE", NULL, 0, &err),
+			 0);
+	assert_int_equal(db_pipeline_start(db, &err), 0);
+	for (int i = 0; i < 500 && pg_int(other, is_locked) == 0; i++)
+		usleep(10000);
+	assert_int_equal(pg_int(other, is_locked), 1);
+	assert_int_equal(db_pipeline_put(db, "SELECT 3", NULL, 0, &err), 0);
+	assert_int_equal(db_pipeline_commit(db, &result, &err), 0);
+	assert_int_equal(db_int(result, 0, 0), 3);
+	db_result_free(result);
+	assert_int_equal(pg_int(other, is_locked), 0);
+	db_close(other);
 }
 
 static void count_wait(void *ctx)
@@ -374,6 +455,8 @@ int main(void)
 		TEST(test_copy),
 		TEST(test_what_goes_out_together_fails_together),
 		TEST(test_prepared),
+		TEST(test_a_transaction_as_a_pipeline),
+		TEST(test_a_pipeline_runs_before_its_end),
 		TEST(test_commit_of_a_failed_transaction_is_a_failure),
 		TEST(test_the_hook_runs_while_the_server_takes_its_time),
 		TEST(test_a_lost_connection_is_seen),
