@@ -148,11 +148,18 @@ static void prepare_on_loader(void *ctx, struct delivery *delivery)
 	resolve_all(pipeline, delivery);
 }
 
-static void durable(void *ctx, struct delivery *delivery)
+static void offer(void *ctx, struct delivery *first)
 {
 	struct pipeline *pipeline = ctx;
 
-	loader_put(pipeline->loader, delivery);
+	loader_offer(pipeline->loader, first);
+}
+
+static void durable(void *ctx, uint64_t segment_number, uint64_t end)
+{
+	struct pipeline *pipeline = ctx;
+
+	loader_durable(pipeline->loader, segment_number, end);
 }
 
 static void on_connected(void *ctx, struct uuid epoch, int64_t oldest_seq, int64_t last_seq)
@@ -436,8 +443,9 @@ static int start_intake(struct pipeline *pipeline, const struct config *config, 
 {
 	const struct journal_thread_config journal_thread = {
 		.journal = pipeline->journal,
+		.offer = offer,
 		.durable = durable,
-		.durable_ctx = pipeline,
+		.loader_ctx = pipeline,
 		.acknowledge_database = config->storage_acknowledge == ACKNOWLEDGE_DATABASE,
 		.lost = on_journal_lost,
 		.lost_ctx = pipeline,

@@ -120,25 +120,6 @@ static bool append(struct journal_thread *thread, struct intake *intake)
 	return true;
 }
 
-/* Hand over what is durable: to the loader first, so that no answer precedes its event there. */
-static void release(struct journal_thread *thread, struct intake *first)
-{
-	while (first) {
-		struct intake *intake = first;
-		struct delivery *delivery = intake->delivery;
-
-		first = intake->item.next ? CONTAINER_OF(intake->item.next, struct intake, item) : NULL;
-		intake->delivery = NULL;
-		bool waits = thread->config.acknowledge_database && !intake->is_own;
-
-		if (waits)
-			delivery->intake = intake;
-		thread->config.durable(thread->config.durable_ctx, delivery);
-		if (!waits)
-			reply(intake, 0);
-	}
-}
-
 static void sync_group(struct journal_thread *thread)
 {
 	struct err err;
@@ -152,30 +133,63 @@ static void sync_group(struct journal_thread *thread)
 	_exit(EXIT_JOURNAL_LOST);
 }
 
+/* Linked by their items, oldest first. */
+struct list {
+	struct mailbox_item *first, **end;
+};
+
+static void put(struct list *list, struct mailbox_item *item)
+{
+	if (!list->first)
+		list->end = &list->first;
+	item->next = NULL;
+	*list->end = item;
+	list->end = &item->next;
+}
+
+/* The group that was appended, up to this place. To the loader first, so that no answer precedes its
+ * event there: it may begin with it while the disk is at work, and may not commit. */
+static void commit(struct journal_thread *thread, const struct list *deliveries,
+		   const struct list *answers, uint64_t segment_number, uint64_t end)
+{
+	struct mailbox_item *next;
+
+	thread->config.offer(thread->config.loader_ctx,
+			     CONTAINER_OF(deliveries->first, struct delivery, item));
+	sync_group(thread);
+	thread->config.durable(thread->config.loader_ctx, segment_number, end);
+	for (struct mailbox_item *item = answers->first; item; item = next) {
+		next = item->next;
+		reply(CONTAINER_OF(item, struct intake, item), 0);
+	}
+}
+
 /* One group: as many of the waiting intakes as its bytes allow. Returns those left over. */
 static struct mailbox_item *commit_group(struct journal_thread *thread, struct mailbox_item *waiting)
 {
-	struct intake *first = NULL, *last = NULL;
+	struct list deliveries = { 0 }, answers = { 0 };
+	uint64_t segment_number = 0, end = 0;
 	size_t n_bytes = 0;
 
 	while (waiting && n_bytes < JOURNAL_GROUP_MAX_BYTES) {
 		struct intake *intake = CONTAINER_OF(waiting, struct intake, item);
+		struct delivery *delivery = intake->delivery;
 
 		waiting = waiting->next;
-		intake->item.next = NULL;
-		n_bytes += intake->delivery->raw.len;
+		n_bytes += delivery->raw.len;
 		if (!append(thread, intake))
 			continue;
-		if (last)
-			last->item.next = &intake->item;
+		segment_number = delivery->segment_number;
+		end = delivery->end;
+		intake->delivery = NULL;
+		put(&deliveries, &delivery->item);
+		if (thread->config.acknowledge_database && !intake->is_own)
+			delivery->intake = intake; /* the loader answers */
 		else
-			first = intake;
-		last = intake;
+			put(&answers, &intake->item);
 	}
-	if (first) {
-		sync_group(thread);
-		release(thread, first);
-	}
+	if (deliveries.first)
+		commit(thread, &deliveries, &answers, segment_number, end);
 	return waiting;
 }
 

@@ -15,6 +15,8 @@
 #define LOADER_BATCH_MAX_EVENTS 4096	     /* events of one transaction */
 #define LOADER_BATCH_MAX_BYTES (16u << 20)   /* raw bytes of one transaction */
 #define LOADER_BATCH_MAX_MEMORY (64u << 20)  /* its deliveries, decoded; one more may be large */
+#define LOAD_SMALL_MAX_EVENTS 8		     /* of a transaction in one trip: more are cheaper by COPY */
+#define LOAD_SMALL_MAX_BYTES (256u << 10)    /* the same in raw bytes */
 #define AHEAD_MIN_BYTES (1u << 20)	     /* of a segment, unread: less is not worth a second thread */
 #define AHEAD_MAX_RECORDS 4096		     /* read back and decoded, before the loader takes them */
 #define AHEAD_MAX_BYTES (32u << 20)	     /* the same in memory; one more may be large */

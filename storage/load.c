@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "event/delivery.h"
 #include "event/entry.h"
@@ -74,6 +75,11 @@ bool load_item_has_events(const struct load_item *item)
 	       item->delivery->n_events > n_left_out(item);
 }
 
+uint32_t load_n_logged(const struct load_item *item)
+{
+	return load_item_has_events(item) ? item->delivery->n_events - n_left_out(item) : 0;
+}
+
 /* Hashing is done here, outside the transaction: the counter row is held shorter. */
 void load_item_init(struct load_item *item, struct delivery *delivery, struct uuid source)
 {
@@ -114,19 +120,6 @@ void load_item_fini(struct load_item *item)
 	*item = (struct load_item){ 0 };
 }
 
-static uint32_t n_logged(const struct load_item *item)
-{
-	return load_item_has_events(item) ? item->delivery->n_events - n_left_out(item) : 0;
-}
-
-static uint64_t quirks_of(const struct load_item *item, const struct event *event)
-{
-	bool unsure = item->unsure && item->unsure[event - item->delivery->events];
-
-	return event->quirks | item->delivery->quirks |
-	       (item->may_be_repeat || unsure ? QUIRK_BIT(POSSIBLE_REPEAT) : 0);
-}
-
 static bool all_times_are_sane(const struct delivery *delivery)
 {
 	for (uint32_t i = 0; i < delivery->n_events; i++)
@@ -143,7 +136,7 @@ static int64_t n_events_of(const struct load_batch *batch)
 	int64_t n = 0;
 
 	for (size_t i = 0; i < batch->n_items; i++)
-		n += n_logged(&batch->items[i]);
+		n += load_n_logged(&batch->items[i]);
 	return n;
 }
 
@@ -219,8 +212,7 @@ static int learn_repeats(struct load *load, int64_t seq_before, struct err *err)
 	return 0;
 }
 
-/* True when the item is logged as if it had not been looked at. */
-static bool decide_repeat(struct load *load, struct load_item *item)
+bool load_decide_repeat(struct load *load, struct load_item *item)
 {
 	item->is_repeat = item->may_be_repeat = false;
 	if (uuid_is_zero(item->hash) || !load_item_has_events(item))
@@ -255,91 +247,6 @@ static int copy(struct load *load, struct strbuf *rows, const char *sql, struct 
 	return r;
 }
 
-static void begin_rows(struct load *load)
-{
-	strbuf_reset(&load->rows);
-	load->n_rows = 0;
-	copy_begin(&load->rows);
-}
-
-static void put_event(struct load *load, const struct load_item *item, uint32_t i, uint32_t part)
-{
-	const struct event *event = &item->delivery->events[i];
-	const struct log_row row = { .day = load->day,
-				     .seq = item->first_seq + part,
-				     .source = item->source,
-				     .part = part,
-				     .quirks = quirks_of(item, event),
-				     .text_id = item->text_ids[i] };
-
-	if (load->n_rows == load->rows_size) {
-		load->rows_size = load->rows_size ? 2 * load->rows_size : 1024;
-		load->row_starts =
-			xrealloc(load->row_starts, load->rows_size * sizeof(load->row_starts[0]));
-	}
-	load->row_starts[load->n_rows++] = load->rows.len;
-	copy_event(&load->rows, &row, item->delivery, event);
-}
-
-/* All rows, with seqs from `seq_before` on. */
-static void build_rows(struct load *load, struct load_batch *batch, int64_t seq_before)
-{
-	int64_t seq = seq_before;
-
-	begin_rows(load);
-	for (size_t i = 0; i < batch->n_items; i++) {
-		struct load_item *item = &batch->items[i];
-		uint32_t part = 0;
-
-		item->first_seq = seq + 1;
-		if (!load_item_has_events(item))
-			continue;
-		for (uint32_t e = 0; e < item->delivery->n_events; e++)
-			if (!load_item_skips(item, e))
-				put_event(load, item, e, part++);
-		seq += n_logged(item);
-	}
-}
-
-/* The rows were built with seqs from 1 on; now it is known where they start. */
-static void shift_rows(struct load *load, struct load_batch *batch, int64_t seq_before)
-{
-	for (size_t i = 0; i < batch->n_items; i++)
-		batch->items[i].first_seq += seq_before;
-	for (size_t i = 0; i < load->n_rows && !load->rows.failed; i++)
-		copy_event_set(load->rows.p + load->row_starts[i], load->day,
-			       seq_before + 1 + (int64_t)i);
-}
-
-static void number_rows(struct load *load, struct load_batch *batch, bool as_built,
-			int64_t seq_before)
-{
-	if (as_built)
-		shift_rows(load, batch, seq_before);
-	else
-		build_rows(load, batch, seq_before);
-	batch->n_logged = (int64_t)load->n_rows;
-}
-
-/* Into `others`; how many there are. */
-static size_t build_repeats(struct load *load, const struct load_batch *batch)
-{
-	size_t n = 0;
-
-	strbuf_reset(&load->others);
-	copy_begin(&load->others);
-	for (size_t i = 0; i < batch->n_items; i++) {
-		const struct load_item *item = &batch->items[i];
-
-		if (uuid_is_zero(item->hash) || n_logged(item) == 0)
-			continue;
-		copy_repeat(&load->others, item->first_seq, item->source, item->hash,
-			    item->delivery->received_us);
-		n++;
-	}
-	return n;
-}
-
 static int save_metric_reports(struct load *load, const struct load_batch *batch, struct err *err)
 {
 	size_t n = 0;
@@ -368,8 +275,8 @@ static int try_event(struct load *load, struct load_item *item, uint32_t i, uint
 
 	if (r < 0)
 		return r;
-	begin_rows(load);
-	put_event(load, item, i, part);
+	load_begin_rows(load);
+	load_put_event(load, item, i, part);
 	return copy(load, &load->rows, log_row_copy_sql, err);
 }
 
@@ -466,7 +373,7 @@ static int commit_rows(struct load *load, struct load_batch *batch, struct err *
 static int save_rows(struct load *load, struct load_batch *batch, struct err *err)
 {
 	bool has_events = batch->way != LOAD_ONE_BY_ONE && load->n_rows > 0;
-	size_t n_repeats = build_repeats(load, batch);
+	size_t n_repeats = load_build_repeats(load, batch);
 	int r = 0;
 
 	if (has_events && n_repeats > 0)
@@ -491,7 +398,7 @@ static int decide(struct load *load, struct load_batch *batch, int64_t seq_befor
 	for (size_t i = 0; i < batch->n_items && r == 0; i++) {
 		struct load_item *item = &batch->items[i];
 
-		*as_built &= decide_repeat(load, item);
+		*as_built &= load_decide_repeat(load, item);
 		if (!batch->retry)
 			r = load_upstream(load, item, err);
 		if (r == 0)
@@ -501,6 +408,7 @@ static int decide(struct load *load, struct load_batch *batch, int64_t seq_befor
 	return r;
 }
 
+/* The usual way: what the server says decides how it goes on. */
 static int save(struct load *load, struct load_batch *batch, struct err *err)
 {
 	int64_t n = n_events_of(batch), seq_before;
@@ -520,7 +428,7 @@ static int save(struct load *load, struct load_batch *batch, struct err *err)
 		r = save_one_by_one(load, batch, seq_before, err);
 	} else {
 		r = load_texts(load, batch->items, batch->n_items, err);
-		number_rows(load, batch, as_built, seq_before);
+		load_number_rows(load, batch, as_built, seq_before);
 	}
 	if (r == 0)
 		r = save_metric_reports(load, batch, err);
@@ -565,15 +473,39 @@ static void limit_buffer(struct strbuf *buffer)
 		strbuf_fini(buffer);
 }
 
-int load_run(struct load *load, struct load_batch *batch, struct err *err)
+int load_wait_durable(struct load *load, const struct load_batch *batch, struct err *err)
+{
+	return batch->is_early ? load->wait_durable(load->wait_ctx, batch, err) : 0;
+}
+
+/* The usual way, from its beginning. */
+static int run(struct load *load, struct load_batch *batch, struct err *err)
 {
 	int r;
 
 	batch->committing = false;
-	build_rows(load, batch, 0);
+	r = load_wait_durable(load, batch, err);
+	if (r < 0)
+		return r;
+	load_build_rows(load, batch, 0);
 	r = load_look(load, batch, err);
-	if (r == 0)
-		r = save(load, batch, err);
+	return r == 0 ? save(load, batch, err) : r;
+}
+
+int load_run(struct load *load, struct load_batch *batch, struct err *err)
+{
+	int r = 1;
+
+	if (load_is_small(load, batch))
+		r = load_small(load, batch, err);
+	if (r < 0 && r != -ENOTCONN) {
+		/* Whatever it was: the usual way finds out what to do about it. */
+		log_debug("storage", "small transaction tried again", LOG_T("err", err->text));
+		db_rollback(load->db);
+		forget_decisions(load, batch);
+	}
+	if (r != 0 && r != -ENOTCONN)
+		r = run(load, batch, err);
 	limit_buffer(&load->rows);
 	limit_buffer(&load->others);
 	limit_buffer(&load->bodies);
@@ -612,7 +544,7 @@ static size_t fill_entries(const struct load_item *item, bool provisional, struc
 					 .received_us = delivery->received_us,
 					 .peer = delivery->peer,
 					 .event = delivery->events[i] };
-		entry->event.quirks = quirks_of(item, &delivery->events[i]);
+		entry->event.quirks = load_quirks_of(item, &delivery->events[i]);
 		n++;
 	}
 	return n;
@@ -624,7 +556,7 @@ struct entry_batch *load_entries(const struct load_item *items, size_t n_items, 
 	size_t n = 0, at = 0;
 
 	for (size_t i = 0; i < n_items; i++)
-		n += n_logged(&items[i]);
+		n += load_n_logged(&items[i]);
 	batch = entry_batch_new(n);
 	batch->held = xcalloc(n_items + 1, sizeof(batch->held[0]));
 	for (size_t i = 0; i < n_items; i++) {

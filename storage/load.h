@@ -19,6 +19,7 @@ struct db;
 struct delivery;
 struct entry_batch;
 struct err;
+struct event;
 struct log_rows;
 struct repeats;
 
@@ -68,6 +69,7 @@ struct load_batch {
 	size_t n_items;
 	enum load_way way;
 	const struct load_retry *retry; /* of a single item that comes from quarantine, or NULL */
+	bool is_early; /* some of it may not be on the journal's disk yet: see `wait_durable` */
 
 	/* results */
 	int64_t n_logged, last_seq; /* last_seq: of the log with this batch in it */
@@ -86,6 +88,10 @@ struct load {
 	struct id_set sources; /* rows known to be in the table `source` */
 	int32_t day;           /* current log day */
 	int64_t days_ahead;    /* attached after it */
+	/* Of an early batch: returns 0 once the journal has all of it on disk. */
+	int (*wait_durable)(void *ctx, const struct load_batch *batch, struct err *err);
+	void *wait_ctx;
+	bool is_small_ready;   /* the server keeps the statements of a small transaction */
 	struct strbuf rows;    /* of the table `event`, built before the transaction opens … */
 	size_t *row_starts;    /* … and where they are in it, to put in what only it decides */
 	size_t n_rows, rows_size;
@@ -100,7 +106,7 @@ void load_fini(struct load *load);
 /* Another connection: forget what was known through the last one. */
 void load_reset(struct load *load, struct db *db, int64_t last_seq);
 
-/* What each transaction begins with: worth a db_prepare(). */
+/* What each transaction of the usual way begins with: worth a db_prepare(). */
 extern const char load_take_sql[];
 
 /* The transaction. 0: committed. -ESTALE: the segment's position is another one than
@@ -118,8 +124,32 @@ bool load_item_has_events(const struct load_item *item); /* something of it goes
 void load_item_forget(struct load_item *item);
 void load_item_fini(struct load_item *item);
 
-/* load_texts.c: the dictionary of the day. Texts not known to be in it are inserted. */
+int load_wait_durable(struct load *load, const struct load_batch *batch, struct err *err);
+uint32_t load_n_logged(const struct load_item *item); /* events of it that are */
+/* True when the item is logged as if it had not been looked at. */
+bool load_decide_repeat(struct load *load, struct load_item *item);
+/* load_small.c: a few plain events, at light load most of what there is. Whether the batch is that,
+ * and its transaction, in one trip: the guess where the log stands is the server's to check. 1: one
+ * of them is no plain event after all, nothing was done. Negative: as load_run(), not rolled back. */
+bool load_is_small(const struct load *load, const struct load_batch *batch);
+int load_small(struct load *load, struct load_batch *batch, struct err *err);
+/* Have the server keep its statements; without that no batch is small. */
+int load_small_prepare(struct load *load, struct db *db, struct err *err);
+/* load_rows.c: `rows` with all events of the batch, with seqs from `seq_before` on. */
+void load_build_rows(struct load *load, struct load_batch *batch, int64_t seq_before);
+/* Those that were built with seqs from 1 on get theirs; other ones than all are built anew. */
+void load_number_rows(struct load *load, struct load_batch *batch, bool as_built,
+		      int64_t seq_before);
+void load_begin_rows(struct load *load);
+void load_put_event(struct load *load, const struct load_item *item, uint32_t i, uint32_t part);
+/* Rows of the table `repeat` into `others`; how many there are. */
+size_t load_build_repeats(struct load *load, const struct load_batch *batch);
+uint64_t load_quirks_of(const struct load_item *item, const struct event *event);
+/* load_texts.c: the dictionary of the day. Texts not known to be in it are inserted; one by one, by
+ * the statement below, in a small transaction. */
 int load_texts(struct load *load, const struct load_item *items, size_t n_items, struct err *err);
+int load_texts_put(struct load *load, const struct load_item *items, size_t n_items, struct err *err);
+extern const char load_text_sql[];
 int load_text_of(struct load *load, const struct load_item *item, uint32_t event, struct err *err);
 /* load_backfill.c: what came by push and from the source's own log, too. A backfilled delivery is
  * alone in its batch. Before the transaction, in it, and once its rows have their seqs: */

@@ -25,12 +25,14 @@
 #define SHOW_AWAY_AFTER_US (250 * INT64_C(1000))
 #define AWAY_WAIT_MS       20
 #define AGAIN_MS           10
-#define UNPREPARED_NS      200000
+#define UNPREPARED_NS      50000
+#define DURABLE_WAIT_MS    100
 #define STOP_GRACE_US      CLOCK_US_PER_S
 #define ATTACH_EVERY_US    (60 * CLOCK_US_PER_S)
 #define ATTACH_SOON_US     CLOCK_US_PER_S /* when the last attached day has come */
 
 static void *run(void *ctx);
+static int wait_durable(void *ctx, const struct load_batch *batch, struct err *err);
 
 /* --- public
  * -------------------------------------------------------------------------------------------- */
@@ -46,6 +48,7 @@ int loader_start(const struct loader_config *config, struct loader **out, struct
 	loader->config.node = loader->node = xstrdup(config->node);
 	loader->config.journal_dir = loader->journal_dir = xstrdup(config->journal_dir);
 	loader_queue_init(&loader->queue);
+	loader->queue.is_eager = config->alone;
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_mutex_init(&loader->mutex, NULL);
@@ -56,6 +59,8 @@ int loader_start(const struct loader_config *config, struct loader **out, struct
 		loader_ahead_new(config->journal_dir, config->prepare, config->prepare_ctx);
 	load_init(&loader->load, loader->config.node,
 		  repeats_new(REPEAT_MAX_ENTRIES, config->repeat_window_us), backfill_new());
+	loader->load.wait_durable = wait_durable;
+	loader->load.wait_ctx = loader;
 	loader->epoch = config->epoch;
 	loader->last_seq = config->last_seq;
 	loader->away_since_us = loader->trouble.since_us = clock_monotonic_us();
@@ -70,9 +75,14 @@ int loader_start(const struct loader_config *config, struct loader **out, struct
 	return 0;
 }
 
-void loader_put(struct loader *loader, struct delivery *delivery)
+void loader_offer(struct loader *loader, struct delivery *first)
 {
-	loader_queue_put(&loader->queue, delivery);
+	loader_queue_put(&loader->queue, first);
+}
+
+void loader_durable(struct loader *loader, uint64_t segment_number, uint64_t end)
+{
+	loader_queue_durable(&loader->queue, segment_number, end);
 }
 
 static bool is_behind(struct place a, struct place b)
@@ -99,14 +109,10 @@ static struct place durable_end(struct loader *loader)
 bool loader_drain(struct loader *loader, int timeout_ms)
 {
 	struct place end = durable_end(loader);
-	struct timespec until;
+	struct timespec until = clock_monotonic_in(timeout_ms);
 	bool done;
 	int r = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += timeout_ms % 1000 * 1000000L;
-	until.tv_sec += timeout_ms / 1000 + until.tv_nsec / 1000000000L;
-	until.tv_nsec %= 1000000000L;
 	loader_queue_wake(&loader->queue);
 	pthread_mutex_lock(&loader->mutex);
 	while (is_behind(loader->loaded, end) && r == 0)
@@ -212,7 +218,7 @@ static void shift_items(struct loader *loader, size_t n)
 	loader->n_items -= n;
 	memmove(loader->items, loader->items + n, loader->n_items * sizeof(loader->items[0]));
 	if (loader->n_items == 0)
-		loader->n_events = loader->n_bytes = loader->n_memory = 0;
+		loader_no_items(loader);
 }
 
 static void tell_moved(struct loader *loader)
@@ -371,7 +377,21 @@ static void begin_batch(struct loader *loader)
 		.old_position = loader->is_known ? loader->position : 0,
 		.items = loader->items,
 		.n_items = batch_size(loader),
+		.is_early = loader->is_early,
 	};
+}
+
+/* The batch is on disk: nothing that only memory holds is ever committed. */
+static int wait_durable(void *ctx, const struct load_batch *batch, struct err *err)
+{
+	struct loader *loader = ctx;
+	uint64_t end = batch->items[batch->n_items - 1].end;
+
+	while (!loader_queue_wait_durable(&loader->queue, loader->segment.number, end,
+					  DURABLE_WAIT_MS))
+		if (atomic_load(&loader->stopping))
+			return err_set(err, -ECANCELED, "loader: stopping, the journal is not on disk yet");
+	return 0;
 }
 
 /* Everything collected, in as many transactions as it takes. */

@@ -1,10 +1,11 @@
 /* Loader: from the journal into the log, in order, exactly once.
  *
- * Owns one connection. Takes durable deliveries from its queue (or, for what did not fit, from the
- * disk), and writes batches: one transaction moves the segment's position by compare-and-set, takes
- * the seq range from the counter row, drops repeats, COPYs the rows. A row the database refuses is
- * found by bisection and quarantined in the same transaction as the position. While the database
- * is away the events go to the feed as provisional and the journal keeps them.
+ * Owns one connection. Takes deliveries from its queue (or, for what did not fit, from the disk),
+ * and writes batches: one transaction moves the segment's position by compare-and-set, takes the seq
+ * range from the counter row, drops repeats, COPYs the rows. With the database to itself it begins
+ * with a few deliveries while the journal syncs, and commits when that is done. A row the database
+ * refuses is found by bisection and quarantined in the same transaction as the position. While the
+ * database is away the events go to the feed as provisional and the journal keeps them.
  * Thread: its own.
  */
 #ifndef STORAGE_LOADER_H
@@ -62,9 +63,12 @@ struct loader_trouble {
 };
 
 int loader_start(const struct loader_config *config, struct loader **out, struct err *err);
-/* Hand over a durable delivery (takes the reference), in journal order. Never blocks, never fails:
- * what does not fit the queue is dropped from memory and read back from the journal. */
-void loader_put(struct loader *loader, struct delivery *delivery);
+/* Hand over deliveries that are being written to the journal, in journal order: a list linked by
+ * their items (takes the references). Never blocks, never fails: what does not fit the queue is
+ * dropped from memory and read back from the journal. */
+void loader_offer(struct loader *loader, struct delivery *first);
+/* All that was offered, up to this place, is on disk: nothing is committed or shown before. */
+void loader_durable(struct loader *loader, uint64_t segment_number, uint64_t end);
 /* Everything durable before the call is in the log, or `timeout_ms` passed. True when it is. */
 bool loader_drain(struct loader *loader, int timeout_ms);
 /* Age of the oldest delivery that is journaled and not in the log; 0 when there is none. */

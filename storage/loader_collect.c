@@ -43,11 +43,17 @@ static struct load_item *add_item(struct loader *loader)
 	return &loader->items[loader->n_items++];
 }
 
+void loader_no_items(struct loader *loader)
+{
+	loader->n_items = loader->n_events = loader->n_bytes = loader->n_memory = 0;
+	loader->is_early = false;
+}
+
 void loader_drop_items(struct loader *loader)
 {
 	for (size_t i = 0; i < loader->n_items; i++)
 		load_item_fini(&loader->items[i]);
-	loader->n_items = loader->n_events = loader->n_bytes = loader->n_memory = 0;
+	loader_no_items(loader);
 	loader->cursor = loader->position;
 	loader->missing_since_us = loader->unprepared_since_us = 0;
 }
@@ -138,6 +144,14 @@ static bool is_next(const struct loader *loader, const struct delivery *delivery
 {
 	return delivery && delivery->segment_number == loader->segment.number &&
 	       delivery->start == loader->cursor;
+}
+
+/* Whether to begin with the head while the disk is at work on it: where few are on their way, what
+ * the server does meanwhile need not be waited for afterwards. */
+static bool is_worth_beginning(struct loader *loader)
+{
+	return loader->load.is_small_ready && (loader->n_items == 0 || loader->is_early) &&
+	       loader_queue_count(&loader->queue) + loader->n_items <= LOAD_SMALL_MAX_EVENTS;
 }
 
 /* Whether the head can be taken: 1, or 0 to wait for its worker; -1 when that is no use. */
@@ -250,12 +264,16 @@ static int collect_from_disk(struct loader *loader, const struct delivery *head,
 static int collect_one(struct loader *loader, struct err *err)
 {
 	struct delivery *head;
+	bool is_early;
 	int r;
 
 	drop_loaded(loader);
 	head = loader_queue_head(&loader->queue);
 	if (!is_next(loader, head))
-		return collect_from_disk(loader, head, err);
+		return loader->is_early ? 0 : collect_from_disk(loader, head, err);
+	is_early = !loader_queue_is_durable(&loader->queue, head->segment_number, head->end);
+	if (is_early && !is_worth_beginning(loader))
+		return 0;
 	r = is_ready(loader, head);
 	if (r == 0)
 		return 0;
@@ -277,6 +295,7 @@ static int collect_one(struct loader *loader, struct err *err)
 		delivery_unref(head); /* it is on disk */
 		return r;
 	}
+	loader->is_early |= is_early;
 	loader->missing_since_us = 0;
 	loader->read_from_disk = false;
 	return 1;

@@ -256,7 +256,9 @@ static int be_alone(struct loader *loader, struct err *err)
 {
 	int r = db_exec(loader->db, "SET rfeventd.alone = on", err);
 
-	return r < 0 ? r : db_prepare(loader->db, load_take_sql, err);
+	if (r == 0)
+		r = db_prepare(loader->db, load_take_sql, err);
+	return r == 0 ? load_small_prepare(&loader->load, loader->db, err) : r;
 }
 
 static int settle(struct loader *loader, struct log_bounds *bounds, struct err *err)

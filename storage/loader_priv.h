@@ -80,6 +80,7 @@ struct loader {
 	int64_t missing_since_us;    /* the disk has more, the queue not yet; 0: not so */
 	int64_t unprepared_since_us; /* the head of the queue is being decoded; 0: not so */
 	bool read_from_disk;         /* the last record came from there: more will */
+	bool is_early;               /* some may not be on disk yet; all were in memory */
 
 	struct load load;
 	struct load_batch batch; /* the transaction that runs, or whose outcome nobody knows: */
@@ -95,6 +96,7 @@ int loader_collect(struct loader *loader, struct err *err);
 int loader_idle_ms(const struct loader *loader);
 /* Forget what was collected; it is collected again. */
 void loader_drop_items(struct loader *loader);
+void loader_no_items(struct loader *loader); /* they are gone: count from nothing */
 void loader_look_at_segments(struct loader *loader);
 /* The segment to load from, by the database's positions; drops what no longer fits. */
 int loader_find_position(struct loader *loader, struct err *err);

@@ -1,8 +1,8 @@
 #include "storage/loader_queue.h"
 
 #include <stdlib.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "event/delivery.h"
 #include "event/limits.h"
@@ -78,43 +78,96 @@ static void keep_answer(struct loader_queue *queue, struct delivery *delivery)
 	queue->answers_end = &answer->next;
 }
 
-void loader_queue_put(struct loader_queue *queue, struct delivery *delivery)
+/* False when it does not fit. The caller holds the mutex. */
+static bool put(struct loader_queue *queue, struct delivery *delivery)
 {
-	bool fits;
-
-	pthread_mutex_lock(&queue->mutex);
 	if (delivery->intake)
 		keep_answer(queue, delivery);
-	fits = queue->n < LOADER_QUEUE_MAX_ITEMS &&
-	       queue->n_bytes + delivery->raw.len <= LOADER_QUEUE_MAX_BYTES &&
-	       deliveries_bytes() <= LOADER_QUEUE_FULL_MEMORY;
-	if (fits) {
-		delivery->item.next = NULL;
-		*queue->inbox.end = &delivery->item;
-		queue->inbox.end = &delivery->item.next;
-		queue->n++;
-		queue->n_bytes += delivery->raw.len;
+	if (queue->n >= LOADER_QUEUE_MAX_ITEMS ||
+	    queue->n_bytes + delivery->raw.len > LOADER_QUEUE_MAX_BYTES ||
+	    deliveries_bytes() > LOADER_QUEUE_FULL_MEMORY)
+		return false;
+	delivery->item.next = NULL;
+	*queue->inbox.end = &delivery->item;
+	queue->inbox.end = &delivery->item.next;
+	queue->n++;
+	queue->n_bytes += delivery->raw.len;
+	return true;
+}
+
+void loader_queue_put(struct loader_queue *queue, struct delivery *first)
+{
+	struct delivery_list left_out;
+
+	list_init(&left_out);
+	pthread_mutex_lock(&queue->mutex);
+	while (first) {
+		struct delivery *delivery = first;
+
+		first = of_item(delivery->item.next);
+		if (put(queue, delivery))
+			continue;
+		delivery->item.next = left_out.first;
+		left_out.first = &delivery->item;
 	}
-	pthread_cond_signal(&queue->filled);
+	if (queue->is_eager)
+		pthread_cond_signal(&queue->filled);
 	pthread_mutex_unlock(&queue->mutex);
-	if (!fits)
-		delivery_unref(delivery);
+	list_free(&left_out);
 }
 
 void loader_queue_wait(struct loader_queue *queue, int timeout_ms)
 {
-	struct timespec until;
+	struct timespec until = clock_monotonic_in(timeout_ms);
 	int r = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += timeout_ms % 1000 * 1000000L;
-	until.tv_sec += timeout_ms / 1000 + until.tv_nsec / 1000000000L;
-	until.tv_nsec %= 1000000000L;
 	pthread_mutex_lock(&queue->mutex);
-	while (!queue->inbox.first && !queue->woken && r == 0)
+	while (!(queue->is_eager && queue->inbox.first) && !queue->woken && r == 0)
 		r = pthread_cond_timedwait(&queue->filled, &queue->mutex, &until);
 	queue->woken = false;
 	pthread_mutex_unlock(&queue->mutex);
+}
+
+/* The caller holds the mutex. */
+static bool is_durable(const struct loader_queue *queue, uint64_t segment_number, uint64_t end)
+{
+	return segment_number < queue->durable_number ||
+	       (segment_number == queue->durable_number && end <= queue->durable_end);
+}
+
+void loader_queue_durable(struct loader_queue *queue, uint64_t segment_number, uint64_t end)
+{
+	pthread_mutex_lock(&queue->mutex);
+	queue->durable_number = segment_number;
+	queue->durable_end = end;
+	queue->woken = true;
+	pthread_cond_signal(&queue->filled);
+	pthread_mutex_unlock(&queue->mutex);
+}
+
+bool loader_queue_is_durable(struct loader_queue *queue, uint64_t segment_number, uint64_t end)
+{
+	bool done;
+
+	pthread_mutex_lock(&queue->mutex);
+	done = is_durable(queue, segment_number, end);
+	pthread_mutex_unlock(&queue->mutex);
+	return done;
+}
+
+bool loader_queue_wait_durable(struct loader_queue *queue, uint64_t segment_number, uint64_t end,
+			       int timeout_ms)
+{
+	struct timespec until = clock_monotonic_in(timeout_ms);
+	bool done;
+	int r = 0;
+
+	pthread_mutex_lock(&queue->mutex);
+	while (!(done = is_durable(queue, segment_number, end)) && r == 0)
+		r = pthread_cond_timedwait(&queue->filled, &queue->mutex, &until);
+	queue->woken &= !done; /* that was for this */
+	pthread_mutex_unlock(&queue->mutex);
+	return done;
 }
 
 void loader_queue_wake(struct loader_queue *queue)
@@ -154,6 +207,16 @@ struct delivery *loader_queue_pop(struct loader_queue *queue)
 	queue->n_bytes -= delivery->raw.len;
 	pthread_mutex_unlock(&queue->mutex);
 	return delivery;
+}
+
+size_t loader_queue_count(struct loader_queue *queue)
+{
+	size_t n;
+
+	pthread_mutex_lock(&queue->mutex);
+	n = queue->n;
+	pthread_mutex_unlock(&queue->mutex);
+	return n;
 }
 
 bool loader_queue_is_half_full(struct loader_queue *queue)

@@ -31,12 +31,14 @@ static void publish(struct showing *showing)
 }
 
 /* False when it must be waited for. */
-static bool show(struct showing *showing, struct delivery *delivery)
+static bool show(struct showing *showing, struct delivery *delivery, bool is_of_queue)
 {
 	struct loader *loader = showing->loader;
 
 	if (loader_queue_is_before(delivery, loader->shown.segment_number, loader->shown.position))
 		return true;
+	if (is_of_queue && !loader_queue_is_durable(&loader->queue, delivery->segment_number, delivery->end))
+		return false;
 	if (!delivery_is_prepared(delivery) && delivery_is_left(delivery))
 		loader->config.prepare(loader->config.prepare_ctx, delivery);
 	if (!delivery_is_prepared(delivery) && !delivery_is_skipped(delivery) &&
@@ -73,10 +75,10 @@ void loader_show(struct loader *loader)
 	showing->loader = loader;
 	for (size_t i = 0; i < loader->n_items && more; i++)
 		if (loader->items[i].delivery)
-			more = show(showing, loader->items[i].delivery);
+			more = show(showing, loader->items[i].delivery, loader->is_early);
 	delivery = loader_queue_head(&loader->queue);
 	for (; delivery && more; delivery = loader_queue_next(delivery))
-		more = show(showing, delivery);
+		more = show(showing, delivery, true);
 	publish(showing);
 	make_room(loader);
 	free(showing);

@@ -17,7 +17,8 @@
 #define SANE_FROM_US    INT64_C(1420070400000000) /* 2015-01-01 */
 #define SANE_AHEAD_US   (86400 * CLOCK_US_PER_S)
 #define TEXT_OID        25
-#define N_EVENT_COLUMNS 30
+#define N_EVENT_COLUMNS COPY_MAX_COLUMNS
+#define COPY_HEAD_BYTES 19
 
 static const struct str absent = { NULL, 0 };
 
@@ -32,7 +33,7 @@ static void put_bytes(struct strbuf *out, const void *bytes, size_t n)
 void copy_begin(struct strbuf *out)
 {
 	/* Signature, no flags, no extension. */
-	put_bytes(out, "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19);
+	put_bytes(out, "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", COPY_HEAD_BYTES);
 }
 
 void copy_end(struct strbuf *out)
@@ -147,17 +148,52 @@ static void put_quirks_field(struct strbuf *out, uint64_t quirks)
 		put_text_field(out, str_of(quirk_name((enum quirk)__builtin_ctzll(rest))));
 }
 
+size_t copy_first(struct str rows)
+{
+	return rows.len < COPY_HEAD_BYTES ? rows.len : COPY_HEAD_BYTES;
+}
+
+size_t copy_params(struct str rows, size_t at, struct db_param *params, size_t *n)
+{
+	uint16_t n_columns;
+
+	*n = 0;
+	if (rows.len - at < sizeof(n_columns))
+		return at;
+	memcpy(&n_columns, rows.p + at, sizeof(n_columns));
+	at += sizeof(n_columns);
+	for (; *n < be16toh(n_columns); (*n)++) {
+		uint32_t len;
+
+		memcpy(&len, rows.p + at, sizeof(len));
+		at += sizeof(len);
+		params[*n] = DB_NULL;
+		if (len == UINT32_MAX)
+			continue;
+		len = be32toh(len);
+		params[*n] = DB_BYTES(((struct str){ rows.p + at, len }));
+		at += len;
+	}
+	return at;
+}
+
 /* --- rows
  * ------------------------------------------------------------------------------------------ */
 
-#define COPY_EVENT                                                                                 \
-	"COPY event (log_day, seq, source_id, received, delivery, idx, part, category, severity, " \
+#define EVENT_COLUMNS                                                                              \
+	"(log_day, seq, source_id, received, delivery, idx, part, category, severity, "            \
 	"step, facts, event_time, event_timestamp, event_id, event_type, message_id, "             \
 	"message_args, origin, sender_severity, sender_message, event_group_id, log_entry, "       \
-	"text_id, resolution, language, registry, registry_version, registry_sha256, quirks, raw)" \
-	" FROM STDIN (FORMAT binary)"
-#define COPY_REPEAT "COPY repeat (seq, source_id, hash, received) FROM STDIN (FORMAT binary)"
+	"text_id, resolution, language, registry, registry_version, registry_sha256, quirks, raw)"
+#define REPEAT_COLUMNS "(seq, source_id, hash, received)"
+#define COPY_EVENT     "COPY event " EVENT_COLUMNS " FROM STDIN (FORMAT binary)"
+#define COPY_REPEAT    "COPY repeat " REPEAT_COLUMNS " FROM STDIN (FORMAT binary)"
 
+const char log_row_insert_sql[] =
+	"INSERT INTO event " EVENT_COLUMNS
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,"
+	" $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)";
+const char repeat_insert_sql[] = "INSERT INTO repeat " REPEAT_COLUMNS " VALUES ($1, $2, $3, $4)";
 const char log_row_copy_sql[] = COPY_EVENT;
 const char repeat_copy_sql[] = COPY_REPEAT;
 const char log_commit_sql[] = COPY_EVENT ";" COPY_REPEAT "; COMMIT";

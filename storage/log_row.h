@@ -12,6 +12,7 @@
 #include "base/uuid.h"
 
 struct arena;
+struct db_param;
 struct db_result;
 struct delivery;
 struct entry;
@@ -37,6 +38,14 @@ struct log_row {
 void copy_begin(struct strbuf *out);
 void copy_end(struct strbuf *out);
 
+/* Rows of a COPY one by one, as parameters of an INSERT: from `at` on, which is copy_first() for the
+ * first one. `params` has room for COPY_MAX_COLUMNS and borrows; returns where the next row is. The
+ * buffer is one that the
+ * functions here wrote, with as many rows as are asked for. */
+#define COPY_MAX_COLUMNS 30
+size_t copy_first(struct str rows);
+size_t copy_params(struct str rows, size_t at, struct db_param *params, size_t *n);
+
 extern const char log_row_copy_sql[]; /* the COPY statement that copy_event() is for */
 void copy_event(struct strbuf *out, const struct log_row *row, const struct delivery *delivery,
 		const struct event *event);
@@ -47,6 +56,9 @@ void copy_metric_report(struct strbuf *out, const struct delivery *delivery, str
 extern const char repeat_copy_sql[];
 void copy_repeat(struct strbuf *out, int64_t seq, struct uuid source, struct uuid hash,
 		 int64_t received_us);
+/* The same rows by INSERT. */
+extern const char log_row_insert_sql[];
+extern const char repeat_insert_sql[];
 /* Events, repeats and the end of the transaction, sent as one. */
 extern const char log_commit_sql[];
 

@@ -468,8 +468,25 @@ static const char version_12[] =
 	"  END IF;"
 	" END $$;";
 
+/* Version 13.
+ *
+ * For a statement that guesses where the log stands: a wrong guess ends the transaction. It knows
+ * journal_segment.seq by itself, and saves itself the trigger.
+ */
+static const char version_13[] =
+	"CREATE FUNCTION rfeventd_wrong_guess() RETURNS int LANGUAGE plpgsql AS $$"
+	" BEGIN"
+	"  RAISE EXCEPTION 'the log stands elsewhere than was guessed' USING ERRCODE = 'RF002';"
+	" END $$;"
+	"DROP TRIGGER seq ON journal_segment;"
+	"CREATE TRIGGER seq BEFORE INSERT ON journal_segment"
+	"  FOR EACH ROW EXECUTE FUNCTION rfeventd_segment_seq();"
+	"CREATE TRIGGER seq_moved BEFORE UPDATE ON journal_segment"
+	"  FOR EACH ROW WHEN (NEW.seq = OLD.seq) EXECUTE FUNCTION rfeventd_segment_seq();";
+
 const char *const migrations[] = {
 	version_1, version_2, version_3, version_4, version_5, version_6,
 	version_7, version_8, version_9, version_10, version_11, version_12,
+	version_13,
 };
 const size_t n_migrations = ARRAY_LEN(migrations);

@@ -1,20 +1,6 @@
 /* What another rfeventd delivers, in whatever batches, is logged once. */
 #include "tests/unit/storage/log_fixture.h"
 
-static int make_house(void **state)
-{
-	if (pg_is_there())
-		*state = house_new();
-	return 0;
-}
-
-static int drop_house(void **state)
-{
-	if (*state)
-		house_free(*state);
-	return 0;
-}
-
 static int64_t n_ranges(struct house *house)
 {
 	return pg_int(house_db(house), "SELECT count(*) FROM upstream_seen, unnest(seqs)");

@@ -1,20 +1,6 @@
 /* The loader when something is missing: memory, the database, a day, the past. */
 #include "tests/unit/storage/log_fixture.h"
 
-static int make_house(void **state)
-{
-	if (pg_is_there())
-		*state = house_new();
-	return 0;
-}
-
-static int drop_house(void **state)
-{
-	if (*state)
-		house_free(*state);
-	return 0;
-}
-
 /* --- overflow, restart, absence
  * --------------------------------------------------------------------------- */
 
@@ -31,7 +17,7 @@ static void test_what_the_queue_did_not_take_is_read_from_disk(void **state)
 
 		delivery = house_delivery(house, raw, 0, NULL);
 		house_append(house, delivery);
-		delivery_unref(delivery); /* never put: the overflow of loader_put() */
+		delivery_unref(delivery); /* never put: the overflow of loader_offer() */
 		free(raw);
 	}
 	house_post(house, "1 z");
@@ -53,7 +39,7 @@ static void test_an_unprepared_head_is_waited_for(void **state)
 	WAIT_FOR(loader_is_connected(house->loader));
 	delivery = house_delivery(house, "1 a", 0, NULL);
 	house_append(house, delivery);
-	loader_put(house->loader, delivery_ref(delivery));
+	house_put(house, delivery_ref(delivery));
 	usleep(300000);
 	assert_int_equal(pg_int(house_db(house), "SELECT count(*) FROM event"), 0);
 	fixture_decode(delivery);
@@ -64,12 +50,12 @@ static void test_an_unprepared_head_is_waited_for(void **state)
 	/* One whose worker died is decoded again. */
 	delivery = house_delivery(house, "1 b", 0, NULL);
 	house_append(house, delivery);
-	loader_put(house->loader, delivery);
+	house_put(house, delivery);
 	/* One that was left by its worker is finished here. */
 	delivery = house_delivery(house, "1 c", 0, NULL);
 	house_append(house, delivery);
 	delivery_leave(delivery);
-	loader_put(house->loader, delivery);
+	house_put(house, delivery);
 	house_drain(house);
 	expect_log(house, "a-0 b-0 c-0");
 }
@@ -90,7 +76,7 @@ static void test_a_skipped_one_is_read_back_at_once(void **state)
 
 		house_append(house, delivery);
 		delivery_skip(delivery);
-		loader_put(house->loader, delivery);
+		house_put(house, delivery);
 		house_drain(house);
 	}
 	/* One that its worker may yet decode is waited for, 2 s each. */
@@ -116,7 +102,7 @@ static void test_a_skipped_one_is_not_shown_and_holds_nobody_up(void **state)
 	delivery = house_delivery(house, "1 b", 0, NULL);
 	house_append(house, delivery);
 	delivery_skip(delivery);
-	loader_put(house->loader, delivery);
+	house_put(house, delivery);
 	house_post(house, "1 c");
 	WAIT_FOR(count_provisional(house) == 1);
 	assert_true(pg_up());
@@ -375,7 +361,7 @@ static void test_a_position_that_another_daemon_moved_is_followed(void **state)
 	fixture_decode(delivery);
 	sql = xasprintf("UPDATE journal_segment SET position = %llu; COMMIT",
 			(unsigned long long)delivery->end);
-	loader_put(house->loader, delivery);
+	house_put(house, delivery);
 	usleep(200000);
 	pg_sql(house->db, sql);
 	free(sql);
@@ -406,5 +392,5 @@ int main(void)
 		TEST(test_a_position_that_another_daemon_moved_is_followed),
 	};
 
-	return cmocka_run_group_tests_name("storage/loader_away", tests, NULL, NULL);
+	return run_shared_and_alone(tests, ARRAY_LEN(tests));
 }

@@ -3,20 +3,6 @@
 
 #include "base/metrics.h"
 
-static int make_house(void **state)
-{
-	if (pg_is_there())
-		*state = house_new();
-	return 0;
-}
-
-static int drop_house(void **state)
-{
-	if (*state)
-		house_free(*state);
-	return 0;
-}
-
 static void test_events_are_logged_in_order_and_published(void **state)
 {
 	struct house *house = *state;
@@ -422,5 +408,5 @@ int main(void)
 		TEST(test_what_cannot_even_be_set_aside_is_passed_over),
 	};
 
-	return cmocka_run_group_tests_name("storage/loader", tests, NULL, NULL);
+	return run_shared_and_alone(tests, ARRAY_LEN(tests));
 }

@@ -44,7 +44,7 @@ struct house {
 	struct loader *loader;
 	struct uuid source;
 	int64_t repeat_window_us;
-	bool alone; /* no other replica is told of commits */
+	bool alone; /* no other replica reaches the database */
 	unsigned prepared_again; /* by the loader */
 
 	pthread_mutex_t mutex; /* what the loader published */
@@ -54,6 +54,8 @@ struct house {
 	int64_t last_seq;
 	unsigned n_connected;
 };
+
+static bool fixture_is_alone; /* of the houses that are made */
 
 static inline struct str fixture_text(struct arena *arena, const char *format, const char *name,
 				      unsigned i)
@@ -301,6 +303,7 @@ static inline struct house *house_new(void)
 	house->sources = slot_new(source_set_new(&source, 1, STR("enrolenrolenrol"), true),
 				  source_set_slot_ref, source_set_slot_unref);
 	house->repeat_window_us = 600 * CLOCK_US_PER_S;
+	house->alone = fixture_is_alone;
 	return house;
 }
 
@@ -320,6 +323,21 @@ static inline void house_free(struct house *house)
 	free(house->loader_url);
 	free(house->shown);
 	free(house);
+}
+
+/* Set-up and teardown of a test. */
+static inline int make_house(void **state)
+{
+	if (pg_is_there())
+		*state = house_new();
+	return 0;
+}
+
+static inline int drop_house(void **state)
+{
+	if (*state)
+		house_free(*state);
+	return 0;
 }
 
 /* A delivery as the receiver makes it; `flags` UNVERIFIED: with `token` instead of the source. */
@@ -353,11 +371,27 @@ static inline void house_append(struct house *house, struct delivery *delivery)
 	delivery->end = place.end;
 }
 
+/* To the loader, as what is on its way to the disk, … */
+static inline void house_offer(struct house *house, struct delivery *delivery)
+{
+	delivery->item.next = NULL;
+	loader_offer(house->loader, delivery);
+}
+
+/* … and as what is there. */
+static inline void house_put(struct house *house, struct delivery *delivery)
+{
+	uint64_t number = delivery->segment_number, end = delivery->end;
+
+	house_offer(house, delivery);
+	loader_durable(house->loader, number, end);
+}
+
 static inline void house_give(struct house *house, struct delivery *delivery)
 {
 	house_append(house, delivery);
 	fixture_decode(delivery);
-	loader_put(house->loader, delivery);
+	house_put(house, delivery);
 }
 
 /* A verified, prepared delivery; returns its id. */
@@ -462,6 +496,15 @@ static inline struct house *house_ready(void)
 	house_start(house);
 	WAIT_FOR(loader_is_connected(house->loader));
 	return house;
+}
+
+/* Every test with a loader that shares its database, and with one that has it to itself. */
+static inline int run_shared_and_alone(const struct CMUnitTest *tests, size_t n)
+{
+	int r = _cmocka_run_group_tests("shared database", tests, n, NULL, NULL);
+
+	fixture_is_alone = true;
+	return r + _cmocka_run_group_tests("alone with it", tests, n, NULL, NULL);
 }
 
 #endif
