@@ -496,6 +496,7 @@ int load_run(struct load *load, struct load_batch *batch, struct err *err)
 {
 	int r = 1;
 
+	batch->committing = false;
 	if (load_is_small(load, batch))
 		r = load_small(load, batch, err);
 	if (r < 0 && r != -ENOTCONN) {

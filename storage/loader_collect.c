@@ -15,12 +15,9 @@
 #include "storage/loader_ahead.h"
 #include "storage/sources.h"
 
-/* The journal thread syncs, then puts: between the two the disk has what the queue has not. */
-#define PUT_WAIT_US (20 * INT64_C(1000))
 /* A worker decodes while the journal syncs; one that takes longer than this is not waited for. */
 #define DECODE_WAIT_US (2 * CLOCK_US_PER_S)
 #define IDLE_MS        500
-#define SOON_MS        1
 
 /* --- items
  * -------------------------------------------------------------------------------------------- */
@@ -55,7 +52,7 @@ void loader_drop_items(struct loader *loader)
 		load_item_fini(&loader->items[i]);
 	loader_no_items(loader);
 	loader->cursor = loader->position;
-	loader->missing_since_us = loader->unprepared_since_us = 0;
+	loader->unprepared_since_us = 0;
 }
 
 /* Who sent it: 1 with *source, 0 when nobody we know did. */
@@ -227,35 +224,11 @@ static int read_record(struct loader *loader, struct err *err)
 	return r;
 }
 
-/* Whether to read it back rather than wait for its put. */
-static bool is_worth_reading(struct loader *loader, const struct delivery *head)
+static bool is_on_disk(struct loader *loader)
 {
-	int64_t now_us = clock_monotonic_us();
-
-	if (head || loader->read_from_disk)
-		return true;
-	if (loader->missing_since_us == 0)
-		loader->missing_since_us = now_us;
-	return now_us - loader->missing_since_us >= PUT_WAIT_US;
-}
-
-static int collect_from_disk(struct loader *loader, const struct delivery *head, struct err *err)
-{
-	int r;
-
 	if (loader->cursor >= loader->segment.end)
 		loader_look_at_segments(loader);
-	if (loader->cursor >= loader->segment.end) {
-		loader->missing_since_us = 0;
-		loader->read_from_disk = false;
-		return 0;
-	}
-	if (!is_worth_reading(loader, head))
-		return 0;
-	r = read_record(loader, err);
-	loader->read_from_disk = r > 0;
-	loader->missing_since_us = 0;
-	return r;
+	return loader->cursor < loader->segment.end;
 }
 
 /* --- the next record
@@ -269,8 +242,14 @@ static int collect_one(struct loader *loader, struct err *err)
 
 	drop_loaded(loader);
 	head = loader_queue_head(&loader->queue);
-	if (!is_next(loader, head))
-		return loader->is_early ? 0 : collect_from_disk(loader, head, err);
+	if (!is_next(loader, head)) {
+		if (loader->is_early || !is_on_disk(loader))
+			return 0;
+		/* It was put before it was on disk: there was no room for it, or both came just now. */
+		head = loader_queue_head(&loader->queue);
+		if (!is_next(loader, head))
+			return read_record(loader, err);
+	}
 	is_early = !loader_queue_is_durable(&loader->queue, head->segment_number, head->end);
 	if (is_early && !is_worth_beginning(loader))
 		return 0;
@@ -281,8 +260,7 @@ static int collect_one(struct loader *loader, struct err *err)
 		if (!delivery_is_skipped(head))
 			log_warn("storage", "decoding takes long, read back from the journal");
 		delivery_unref(loader_queue_pop(&loader->queue));
-		loader->read_from_disk = true;
-		return collect_from_disk(loader, NULL, err);
+		return is_on_disk(loader) ? read_record(loader, err) : 0;
 	}
 	if (loader->is_ahead) {
 		loader_ahead_drop(loader->ahead);
@@ -292,12 +270,10 @@ static int collect_one(struct loader *loader, struct err *err)
 	loader_queue_pop(&loader->queue);
 	r = add_delivery(loader, head, err);
 	if (r < 0) {
-		delivery_unref(head); /* it is on disk */
+		delivery_unref(head); /* the journal has it */
 		return r;
 	}
 	loader->is_early |= is_early;
-	loader->missing_since_us = 0;
-	loader->read_from_disk = false;
 	return 1;
 }
 
@@ -403,8 +379,7 @@ int loader_collect(struct loader *loader, struct err *err)
 
 	while (!is_full(loader)) {
 		r = loader->segment.number > 0 ? collect_one(loader, err) : 0;
-		if (r == 0 && loader->n_items == 0 && loader->unprepared_since_us == 0 &&
-		    loader->missing_since_us == 0)
+		if (r == 0 && loader->n_items == 0 && loader->unprepared_since_us == 0)
 			r = next_segment(loader, err);
 		if (r <= 0)
 			break;
@@ -414,7 +389,5 @@ int loader_collect(struct loader *loader, struct err *err)
 
 int loader_idle_ms(const struct loader *loader)
 {
-	return loader->unprepared_since_us > 0 ? 0
-	       : loader->missing_since_us > 0  ? SOON_MS
-					       : IDLE_MS;
+	return loader->unprepared_since_us > 0 ? 0 : IDLE_MS;
 }

@@ -77,9 +77,7 @@ struct loader {
 	struct load_item *items;
 	size_t n_items, items_size, n_events, n_bytes, n_memory;
 	uint64_t cursor;             /* behind the last of them */
-	int64_t missing_since_us;    /* the disk has more, the queue not yet; 0: not so */
 	int64_t unprepared_since_us; /* the head of the queue is being decoded; 0: not so */
-	bool read_from_disk;         /* the last record came from there: more will */
 	bool is_early;               /* some may not be on disk yet; all were in memory */
 
 	struct load load;
