@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import time
+import types
 
 import path_tools as tools
 from frame import Figure, Group, alternate, at_least, at_most
@@ -20,6 +21,7 @@ PROBES_A_SECOND = 100
 MODERATE = 100  # events a second beside the probes
 SECONDS = 4.0
 STALLED, FILL_SECONDS = 100, 30
+LEAST = "two fdatasyncs, one write a client"
 FANOUT_RATE = {CLIENTS: 1000, MANY: 100}  # events a second
 
 
@@ -29,12 +31,11 @@ def stream_daemon(bench, plain_port):
 
 # --- POST to frame ----------------------------------------------------------------------------
 
-def probe(bench, service):
+def probe(bench, service, **options):
     seconds = bench.seconds(SECONDS)
     fanout = tools.Fanout(bench, service.api_port, CLIENTS, seconds, tls=True,
-                          authorization=tools.authorization(service),
                           post=f"127.0.0.1:{service.port}", path=f"/events/{service.token}",
-                          rate=PROBES_A_SECOND)
+                          rate=PROBES_A_SECOND, **options)
     with fanout, tools.loaded(bench, service, connections=16, rate=MODERATE, seconds=seconds):
         report = fanout.end()
     if report["missing"] or report["refused"]:
@@ -42,13 +43,39 @@ def probe(bench, service):
     return report
 
 
+def probe_raw(bench):
+    """The same of a program that does the least."""
+    door, stream = free_ports(2)
+    with tools.state_dir() as folder:
+        words = [bench.build / "bench/stream_raw", door, stream, CLIENTS, folder,
+                 *make_certificate(bench.work)]
+        process = subprocess.Popen([str(word) for word in words], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, text=True)
+        try:
+            if process.stdout.readline() != "listening\n":
+                raise RuntimeError("stream_raw does not listen")
+            return probe(bench, types.SimpleNamespace(api_port=stream, port=door, plain_port=door,
+                                                      token="raw"))
+        finally:
+            process.communicate("")
+
+
 def open_extra(bench):
     with tools.daemon(bench) as service:
-        def one_round(_i):
-            report = probe(bench, service)
-            return {f"{name}_ms_{at}": (report[key][at] / 1000, None)
-                    for name, key in (("post_to_stream", "whole_us"), ("post_to_stream_extra", "extra_us"))
+        def one_round(i):
+            ours, raw = alternate(
+                i, lambda: probe(bench, service, authorization=tools.authorization(service)),
+                lambda: probe_raw(bench))
+            seen = {f"{name}_ms_{at}": (ours[key][at] / 1000, None)
+                    for name, key in (("post_to_stream", "whole_us"),
+                                      ("post_to_stream_extra", "extra_us"))
                     for at in ("p50", "p99")}
+            for at in ("p50", "p99"):
+                seen[f"post_to_stream_extra_{at}_vs_raw"] = tuple(
+                    report["extra_us"][at] / 1000 for report in (ours, raw))
+            seen["post_to_stream_p99_less_post_p99_ms"] = (
+                (ours["whole_us"]["p99"] - ours["post_us"]["p99"]) / 1000, None)
+            return seen
         yield one_round
 
 
@@ -155,7 +182,10 @@ def open_languages(bench):
 def figures(_bench):
     yield Group([Figure("post_to_stream_ms_p50", "ms"), Figure("post_to_stream_ms_p99", "ms"),
                  Figure("post_to_stream_extra_ms_p50", "ms"),
-                 Figure("post_to_stream_extra_ms_p99", "ms", None, at_most(5))], open_extra)
+                 Figure("post_to_stream_extra_ms_p99", "ms", None, at_most(5)),
+                 Figure("post_to_stream_p99_less_post_p99_ms", "ms"),
+                 Figure("post_to_stream_extra_p50_vs_raw", "ms", LEAST),
+                 Figure("post_to_stream_extra_p99_vs_raw", "ms", LEAST)], open_extra)
     yield Group([Figure("fanout_languages_vs_one", "deliveries/CPU s", "all clients in one language",
                         at_least(0.9))], open_languages)
     yield Group([Figure("fanout_beside_stalled", "deliveries/CPU s", "the same without stalled clients",
