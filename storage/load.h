@@ -131,7 +131,7 @@ bool load_decide_repeat(struct load *load, struct load_item *item);
 /* load_small.c: a few plain events, at light load most of what there is. Whether the batch is that,
  * and its transaction, in one trip: the guess where the log stands is the server's to check. 1: one
  * of them is no plain event after all, nothing was done. Negative: as load_run(), not rolled back. */
-bool load_is_small(const struct load *load, const struct load_batch *batch);
+bool load_is_small(struct load *load, const struct load_batch *batch);
 int load_small(struct load *load, struct load_batch *batch, struct err *err);
 /* Have the server keep its statements; without that no batch is small. */
 int load_small_prepare(struct load *load, struct db *db, struct err *err);
@@ -156,6 +156,9 @@ int load_text_of(struct load *load, const struct load_item *item, uint32_t event
 bool load_is_backfill(const struct load_item *item);
 int load_look(struct load *load, const struct load_batch *batch, struct err *err);
 int load_compare(struct load *load, struct load_item *item, int64_t seq_before, struct err *err);
+/* Of a push: whether load_compare() asks for entries that its events may be. Leaves their moments in
+ * load->ids. */
+bool load_is_compared(struct load *load, const struct load_item *item);
 int load_entry_rows(struct load *load, const struct load_batch *batch, struct err *err);
 void load_look_free(struct log_rows *look); /* NULL is allowed */
 /* load_upstream.c: which events of an item another delivery of the same rfeventd brought before, and

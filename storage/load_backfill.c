@@ -445,16 +445,21 @@ static size_t moments_of(struct load *load, const struct load_item *item)
 	return n;
 }
 
+bool load_is_compared(struct load *load, const struct load_item *item)
+{
+	if (load->backfill &&
+	    (backfill_is_empty(load->backfill) || !backfill_has(load->backfill, item->source)))
+		return false;
+	return moments_of(load, item) > 0;
+}
+
 static int compare_push(struct load *load, struct load_item *item, struct err *err)
 {
 	char source[UUID_TEXT_BYTES];
 	struct log_rows rows;
 	int r;
 
-	if (load->backfill &&
-	    (backfill_is_empty(load->backfill) || !backfill_has(load->backfill, item->source)))
-		return 0;
-	if (moments_of(load, item) == 0)
+	if (!load_is_compared(load, item))
 		return 0;
 	const struct db_param params[] = { db_uuid(item->source, source),
 					   DB_STR(strbuf_str(&load->ids)) };

@@ -40,16 +40,17 @@ int load_small_prepare(struct load *load, struct db *db, struct err *err)
 }
 
 /* Nothing of it needs more than a row, a text and a key among the repeats. */
-static bool is_plain(const struct load *load, const struct load_item *item)
+static bool is_plain(struct load *load, const struct load_item *item)
 {
 	const struct delivery *delivery = item->delivery;
 
 	return load_item_has_events(item) && delivery->n_quarantined == 0 &&
 	       !load_is_backfill(item) && uuid_is_zero(delivery->upstream.stream) &&
-	       (!item->is_enrolled || id_set_has(&load->sources, item->source));
+	       (!item->is_enrolled || id_set_has(&load->sources, item->source)) &&
+	       !load_is_compared(load, item);
 }
 
-bool load_is_small(const struct load *load, const struct load_batch *batch)
+bool load_is_small(struct load *load, const struct load_batch *batch)
 {
 	size_t n_events = 0, n_bytes = 0;
 

@@ -434,5 +434,5 @@ int main(void)
 		cmocka_unit_test(test_backlog_with_both),
 	};
 
-	return cmocka_run_group_tests_name("storage/load_backfill", tests, NULL, NULL);
+	return run_shared_and_alone(tests, ARRAY_LEN(tests));
 }

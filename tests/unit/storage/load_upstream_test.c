@@ -103,5 +103,5 @@ int main(void)
 		TEST(test_too_many_ranges),
 	};
 
-	return cmocka_run_group_tests_name("storage/load_upstream", tests, NULL, NULL);
+	return run_shared_and_alone(tests, ARRAY_LEN(tests));
 }

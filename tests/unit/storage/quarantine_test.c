@@ -206,5 +206,5 @@ int main(void)
 	};
 
 	log_set(LOG_ERROR, LOG_LOGFMT);
-	return cmocka_run_group_tests_name("storage/quarantine", tests, NULL, NULL);
+	return run_shared_and_alone(tests, ARRAY_LEN(tests));
 }
