@@ -408,7 +408,8 @@ static int decide(struct load *load, struct load_batch *batch, int64_t seq_befor
 	return r;
 }
 
-/* The usual way: what the server says decides how it goes on. */
+/* The usual way: what the server says decides how it goes on. Whether an event needs a step that is
+ * added here has to be asked of is_plain() (load_small.c), too. */
 static int save(struct load *load, struct load_batch *batch, struct err *err)
 {
 	int64_t n = n_events_of(batch), seq_before;
